@@ -1,0 +1,1 @@
+"""Access keys: temporary, personal and of service accounts; and the STS query API."""

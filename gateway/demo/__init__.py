@@ -1,0 +1,1 @@
+"""The whole thing on loopback, with nothing else installed."""

@@ -1,0 +1,1 @@
+"""Who may do what: rules bound to an identity, decisions, and why."""

@@ -1,0 +1,1 @@
+"""S3 as it is spoken: requests, operations, errors, and the rewriting of names."""

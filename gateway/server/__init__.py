@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: the pipeline, the API, the pages."""

@@ -1,0 +1,1 @@
+"""A browser's session: sealed into a cookie, renewed, ended."""

@@ -1,0 +1,1 @@
+"""AWS Signature Version 4, in both directions, and the payloads it covers."""
