@@ -21,10 +21,38 @@ from pathlib import Path
 
 VENDOR = Path(__file__).resolve().parent.parent / "gateway" / "ui" / "static" / "vendor"
 
-LANGUAGES = (
-    "bash c cpp csharp css diff dockerfile go ini java javascript json kotlin lua makefile"
-    " markdown nginx perl php powershell python r ruby rust scala sql swift typescript xml yaml"
-).split()
+LANGUAGES = [
+    "bash",
+    "c",
+    "cpp",
+    "csharp",
+    "css",
+    "diff",
+    "dockerfile",
+    "go",
+    "ini",
+    "java",
+    "javascript",
+    "json",
+    "kotlin",
+    "lua",
+    "makefile",
+    "markdown",
+    "nginx",
+    "perl",
+    "php",
+    "powershell",
+    "python",
+    "r",
+    "ruby",
+    "rust",
+    "scala",
+    "sql",
+    "swift",
+    "typescript",
+    "xml",
+    "yaml",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +65,8 @@ class Package:
     licence: str = "LICENSE"
     trees: dict[str, str] = field(default_factory=dict)
     """Whole folders of modules, copied flat: source folder to target folder."""
+    skip: tuple[str, ...] = ()
+    """Members of those folders that no browser can load."""
 
 
 PACKAGES = (
@@ -64,7 +94,13 @@ PACKAGES = (
             **{f"es/languages/{name}.min.js": f"hljs/{name}.js" for name in LANGUAGES},
         },
     ),
-    Package(name="hyparquet", version="1.31.5", files={}, trees={"src": "hyparquet"}),
+    Package(
+        name="hyparquet",
+        version="1.31.5",
+        files={},
+        trees={"src": "hyparquet"},
+        skip=("package/src/node.js",),
+    ),
 )
 
 BARE_IMPORTS = {
@@ -111,7 +147,7 @@ def chosen(package: Package, names: list[str]) -> dict[str, str]:
         files |= {
             name: f"{target}/{name.removeprefix(head)}"
             for name in names
-            if name.startswith(head) and name.endswith(".js")
+            if name.startswith(head) and name.endswith(".js") and name not in package.skip
         }
     return files
 
