@@ -1,0 +1,208 @@
+"""
+Who is asking: signature, bearer, basic, cookie or nobody; and has that been revoked?
+
+Exactly one proof counts (SIG-2). Each authenticator answers None for "not mine" and raises for
+"mine, and wrong": a bad signature never becomes an anonymous request (SIG-25).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Protocol
+
+from gateway import keyring
+from gateway.errors import CROSS_SITE, ProviderError, TokenError
+from gateway.identity import ANONYMOUS_IDENTITY, Method, Proof, Secret
+from gateway.message import RequestHead
+from gateway.s3 import errors as s3
+from gateway.s3.errors import S3Error
+from gateway.server.middleware import SAFE_METHODS, is_navigation, same_origin
+from gateway.sigv4.verify import claimed, verify
+
+if TYPE_CHECKING:
+    from gateway.accesskeys.keys import Found
+    from gateway.s3.request import S3Request
+    from gateway.server.exchange import Exchange
+    from gateway.sessions.lifetime import Opened
+    from gateway.sigv4.payload import Seal
+    from gateway.sigv4.sign import SigningKeys
+
+BASIC_MAX = 512  # bytes of an Authorization: Basic value: an id of 20 and a secret of up to 128 fit
+
+NOBODY = Proof(identity=ANONYMOUS_IDENTITY, method=Method.ANONYMOUS)
+
+
+class Keys(Protocol):
+    async def find(
+        self, key_id: str, session_token: Secret | None, now: datetime
+    ) -> Found | None: ...
+
+
+class Bearers(Protocol):
+    async def verify_bearer(self, token: str, now: datetime) -> Proof: ...
+
+
+class Sessions(Protocol):
+    async def open(self, cookie: str, now: datetime) -> Opened | None: ...
+
+    async def revoked(self, proof: Proof, now: datetime) -> bool: ...
+
+
+class Authenticator:
+    """Finds the one proof of a request and believes it, or refuses."""
+
+    def __init__(
+        self, *, keys: Keys, bearers: Bearers, sessions: Sessions, signing_keys: SigningKeys
+    ) -> None:
+        self._keys = keys
+        self._bearers = bearers
+        self._sessions = sessions
+        self._signing_keys = signing_keys
+
+    async def s3(
+        self, head: RequestHead, request: S3Request, ex: Exchange
+    ) -> tuple[Proof, Seal | None]:
+        """Who asks for this S3 request, and what was signed of its body. Raises S3Error."""
+        signed = claimed(head, request)
+        if signed is not None:
+            found = await self._keys.find(signed.key_id, signed.session_token, ex.now)
+            seal = verify(
+                signed,
+                head,
+                request,
+                found.secret if found is not None else None,
+                now=ex.now,
+                keys=self._signing_keys,
+                public_authority=ex.snapshot.hosts.public_authority,
+            )
+            assert found is not None  # verify refuses a key that was not found
+            await self._refuse_revoked(found.proof, ex.now)
+            return found.proof, seal
+        proof = await self.authorization(head, ex)
+        if proof is None:
+            proof = await self.cookie(head, ex)
+        return proof or NOBODY, None
+
+    async def api(self, head: RequestHead, ex: Exchange) -> Proof | None:
+        """Who asks for something of /api: bearer, basic or cookie; None where nobody does."""
+        return await self.authorization(head, ex) or await self.cookie(head, ex)
+
+    async def authorization(self, head: RequestHead, ex: Exchange) -> Proof | None:
+        """Who the Authorization header says is asking; None where there is none. Raises S3Error."""
+        value = head.headers.get("authorization")
+        if value is None:
+            return None
+        scheme, _, rest = value.partition(" ")
+        match scheme.lower():
+            case "bearer":
+                return await self._bearer(rest.strip(), ex)
+            case "basic":
+                return await self._basic(head, rest.strip(), ex)
+            case _:
+                raise S3Error(
+                    s3.INVALID_REQUEST,
+                    "This Authorization is not understood; please use AWS4-HMAC-SHA256, Bearer or Basic.",
+                )
+
+    async def _bearer(self, token: str, ex: Exchange) -> Proof:
+        try:
+            proof = await self._bearers.verify_bearer(token, ex.now)
+        except TokenError as bad:
+            ex.event.note(bad.reason.code)
+            expired = bad.reason.code == "token-expired"
+            row = s3.EXPIRED_TOKEN if expired else s3.INVALID_TOKEN
+            raise S3Error(
+                row, headers=(("www-authenticate", 'Bearer error="invalid_token"'),)
+            ) from bad
+        except ProviderError as away:
+            raise S3Error(s3.SERVICE_UNAVAILABLE, away.sentence) from away
+        await self._refuse_revoked(proof, ex.now)
+        return proof
+
+    async def _basic(self, head: RequestHead, encoded: str, ex: Exchange) -> Proof:
+        # KEY-6: refused before the secret is looked at; it has been sent in the clear by then,
+        # but nobody may come to rely on it.
+        if not (head.secure or loopback(head.peer)):
+            raise S3Error(s3.INVALID_REQUEST, "Basic authorization is taken over TLS only.")
+        pair = _decoded(encoded)
+        if pair is None:
+            raise S3Error(s3.INVALID_REQUEST, "This Basic authorization cannot be read.")
+        key_id, secret = pair
+        found = await self._keys.find(key_id, None, ex.now)
+        expected = found.secret.reveal() if found is not None else keyring.random_token()
+        if not keyring.same(expected, secret) or found is None:
+            raise S3Error(s3.INVALID_ACCESS_KEY_ID, headers=(("www-authenticate", "Basic"),))
+        await self._refuse_revoked(found.proof, ex.now)
+        return Proof(
+            identity=found.proof.identity,
+            method=Method.BASIC,
+            key_id=key_id,
+            expires=found.proof.expires,
+            issued=found.proof.issued,
+        )
+
+    async def cookie(self, head: RequestHead, ex: Exchange) -> Proof | None:
+        """
+        Who the session cookie says is asking; None where there is none, or it has ended.
+
+        What changes something must come from a page of ours (WEB-1). Raises S3Error (AccessDenied).
+        """
+        value = session_cookie(head, ex.snapshot.cookie_name)
+        if value is None:
+            return None
+        opened = await self._sessions.open(value, ex.now)
+        if opened is None:
+            return None
+        if head.method not in SAFE_METHODS and not same_origin(head, ex.snapshot.public_url):
+            ex.event.note(CROSS_SITE.code)
+            raise S3Error(s3.ACCESS_DENIED, CROSS_SITE.sentence)
+        if opened.set_cookie is not None:
+            ex.set_cookies.append(opened.set_cookie)
+        return opened.proof
+
+    async def _refuse_revoked(self, proof: Proof, now: datetime) -> None:
+        if await self._sessions.revoked(proof, now):
+            raise S3Error(s3.EXPIRED_TOKEN)
+
+
+def session_cookie(head: RequestHead, name: str) -> str | None:
+    """The value of the one cookie of this name; None where there is none, or more than one (SES-10)."""
+    found: str | None = None
+    for line in head.headers.all("cookie"):
+        for part in line.split(";"):
+            key, _, value = part.strip().partition("=")
+            if key == name:
+                if found is not None:
+                    return None
+                found = value
+    return found
+
+
+def loopback(peer: str | None) -> bool:
+    """A unix socket, or an address of this machine alone."""
+    if peer is None:
+        return True
+    try:
+        return ip_address(peer).is_loopback
+    except ValueError:
+        return False
+
+
+def _decoded(encoded: str) -> tuple[str, str] | None:
+    if len(encoded) > BASIC_MAX:
+        return None
+    try:
+        text = base64.b64decode(encoded, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    key_id, colon, secret = text.partition(":")
+    # A key id may hold a colon (swift's do), a secret of ours never does.
+    if text.count(":") > 1:
+        key_id, colon, secret = text.rpartition(":")
+    return (key_id, secret) if colon and key_id else None
+
+
+__all__ = ["NOBODY", "Authenticator", "is_navigation", "loopback", "session_cookie"]

@@ -1,0 +1,84 @@
+"""
+One request from its first byte to its last: what was in force, who asked, what is let go at the end.
+
+API handlers reach it by `exchange_of(request)`; the pipeline takes it as an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from gateway.identity import Proof
+    from gateway.message import RequestHead
+    from gateway.observe.audit import AuditEvent
+    from gateway.snapshot import Snapshot
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Snapshot, time and request id stay what they were when the request came."""
+
+    snapshot: Snapshot
+    now: datetime
+    request_id: str
+    event: AuditEvent
+    proof: Proof | None = None
+    """Who asked, once that is known."""
+    set_cookies: list[str] = field(default_factory=list)
+    """Values of Set-Cookie that go out with the answer's head."""
+    _held: list[Callable[[], None]] = field(default_factory=list)
+
+    def hold(self, release: Callable[[], None]) -> None:
+        """`release` is called when the last byte has gone."""
+        self._held.append(release)
+
+    def finish(self) -> None:
+        """Lets go of everything held, in reverse order."""
+        while self._held:
+            self._held.pop()()
+
+
+class Request(web.Request):
+    """aiohttp's request with the head as the core sees it, its exchange, and what the route found."""
+
+    ATTRS = web.Request.ATTRS | frozenset({"_exchange", "_head", "_found"})
+
+    _exchange: Exchange
+    _head: RequestHead
+    _found: Mapping[str, str]
+
+    @property
+    def exchange(self) -> Exchange:
+        return self._exchange
+
+    @property
+    def head(self) -> RequestHead:
+        return self._head
+
+    @property
+    def match_info(self) -> Any:
+        return self._found
+
+    def begin(self, head: RequestHead, exchange: Exchange) -> None:
+        self._head = head
+        self._exchange = exchange
+        self._found = {}
+
+    def found(self, parameters: Mapping[str, str]) -> None:
+        """The parameters of the route that matched."""
+        self._found = parameters
+
+
+EXCHANGE: web.RequestKey[Exchange] = web.RequestKey("exchange", Exchange)
+"""Where tests that serve a handler by `web.Application` put an exchange."""
+
+
+def exchange_of(request: web.BaseRequest) -> Exchange:
+    """The exchange of a request, however it is served."""
+    return request.exchange if isinstance(request, Request) else request[EXCHANGE]
