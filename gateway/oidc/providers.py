@@ -1,0 +1,462 @@
+"""
+Identity providers: how they differ, and what their two documents say once checked.
+
+A kind is a row of data in KINDS, never a branch elsewhere: to correct a provider's quirk, edit
+its row. The discovery document and the key set come from the network and are believed only as far
+as the rules here go: endpoints must be https (http on loopback), the issuer must be the
+configured one, and a key that cannot be used is skipped while the rest stay (OID-6, OID-10).
+
+Sources: OpenID Connect Discovery 1.0; RFC 8414; RFC 7517; RFC 9207; the providers' own manuals.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+from urllib.parse import urlsplit
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from gateway.errors import PROVIDER_ANSWER, ProviderError
+from gateway.identity import Secret
+from gateway.message import Pairs
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+URL_MAX = 2048  # characters of an endpoint: browsers and proxies carry no longer ones reliably
+KEYS_MAX = 100  # keys of one set; the largest seen in the wild has eleven
+RSA_MIN = 2048  # bits: NIST SP 800-131A
+
+ASYMMETRIC = frozenset(
+    {f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)} | {"EdDSA"}
+)
+"""The only algorithms there are (OID-4): HS* and none are not among them and cannot be added."""
+
+_RS256 = frozenset({"RS256"})
+_CURVE_OF = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+
+
+class Logout(Enum):
+    """How a browser is signed out at the provider."""
+
+    COGNITO = "cognito"
+    """`client_id` and a registered `logout_uri`; not RP-initiated logout, whatever it advertises."""
+    OIDC = "oidc"
+    """OpenID Connect RP-Initiated Logout 1.0, where the document names an endpoint."""
+    LOCAL = "none"
+    """The provider cannot: only the gateway's own session ends."""
+
+
+class Revoke(Enum):
+    """How a refresh token is given back."""
+
+    CLIENT = "client"
+    """RFC 7009, with client authentication."""
+    TOKEN_ONLY = "token"  # noqa: S105 # the name of a style
+    """The token alone, without client authentication."""
+    NEVER = "none"
+
+
+class Email(Enum):
+    """When an e-mail address is believed to belong to the person."""
+
+    VERIFIED = "verified"
+    """With `email_verified`."""
+    HOSTED = "hosted"
+    """With `email_verified`, for gmail.com or with a Workspace domain (`hd`)."""
+    NEVER = "never"
+    """Anybody can edit it: the takeovers known as nOAuth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What is particular about a family of providers."""
+
+    name: str
+    scope: str = "openid profile email"
+    offline_if_advertised: bool = False
+    """Ask for `offline_access` where the document lists it; elsewhere it is an unknown scope."""
+    fixed: Pairs = ()
+    """Parameters of every authorization request."""
+    groups: str = "groups"
+    username: str = "preferred_username"
+    email: Email = Email.VERIFIED
+    algorithms: frozenset[str] = ASYMMETRIC
+    logout: Logout = Logout.OIDC
+    hint: bool = False
+    """Logout wants the ID token back: it is kept in the session's record."""
+    revoke: Revoke = Revoke.CLIENT
+    thin: bool = False
+    """ID tokens leave groups out when an access token comes too; `userinfo` has them."""
+    access_client: bool = False
+    """Access tokens carry no `aud`; their `client_id` stands in."""
+    overage: bool = False
+    """Too many groups become a pointer (`_claim_names`), which is never followed."""
+
+
+KINDS: Mapping[str, Kind] = {
+    row.name: row
+    for row in (
+        Kind(
+            name="cognito",
+            scope="openid email profile",
+            groups="cognito:groups",
+            username="cognito:username",
+            algorithms=_RS256,
+            logout=Logout.COGNITO,
+            access_client=True,
+        ),
+        Kind(name="keycloak", hint=True),
+        Kind(
+            name="entra",
+            scope="openid profile email offline_access",
+            email=Email.NEVER,
+            algorithms=_RS256,
+            revoke=Revoke.NEVER,
+            overage=True,
+        ),
+        Kind(
+            name="google",
+            fixed=(("access_type", "offline"), ("prompt", "consent")),
+            username="email",
+            email=Email.HOSTED,
+            algorithms=_RS256,
+            logout=Logout.LOCAL,
+            revoke=Revoke.TOKEN_ONLY,
+        ),
+        Kind(
+            name="okta",
+            scope="openid profile email offline_access",
+            algorithms=_RS256,
+            hint=True,
+            thin=True,
+        ),
+        Kind(name="generic", offline_if_advertised=True),
+    )
+}
+
+_ENTRA_HOSTS = frozenset(
+    {
+        "login.microsoftonline.com",
+        "login.microsoftonline.us",
+        "login.partner.microsoftonline.cn",
+    }
+)
+_OKTA_DOMAINS = (".okta.com", ".oktapreview.com", ".okta-emea.com")
+_IN_CLUSTER = ("kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+
+
+def kind_of(issuer: str) -> str:
+    """The kind that an issuer's URL gives away: what `kind: auto` means."""
+    url = urlsplit(issuer)
+    host = url.hostname or ""
+    if host.startswith("cognito-idp.") and host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return "cognito"
+    if "/realms/" in url.path:
+        return "keycloak"
+    if host in _ENTRA_HOSTS:
+        return "entra"
+    if issuer == "https://accounts.google.com":
+        return "google"
+    if host.endswith(_OKTA_DOMAINS):
+        return "okta"
+    return "generic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One configured issuer: for logins where it has a client id, else for tokens only."""
+
+    name: str
+    issuer: str
+    """As configured, or the `config_url` without its well-known suffix."""
+    config_url: str
+    kind: Kind
+    exact: bool = True
+    """The issuer was written down; else the document may add the slash that its URL lost."""
+    client_id: str = ""
+    client_secret: Secret | None = None
+    scope: str | None = None
+    """None: the kind's own. Empty: the parameter is left out."""
+    audiences: frozenset[str] = frozenset()
+    label: str = ""
+    """What the sign-in page calls it."""
+    ca: str = ""
+    """File of the authority that signs the provider's certificates; empty: the system's."""
+    trust_env: bool = False
+    """Calls go through the proxy that the environment names."""
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name
+
+    @property
+    def login(self) -> bool:
+        """People sign in here; else only its tokens are taken."""
+        return bool(self.client_id)
+
+    @property
+    def accepted_audiences(self) -> frozenset[str]:
+        return self.audiences or frozenset({self.client_id} - {""})
+
+    @property
+    def in_cluster(self) -> bool:
+        """The API server of the cluster we run in: its CA and our token are in the pod's mount."""
+        return (urlsplit(self.issuer).hostname or "") in _IN_CLUSTER
+
+
+def provider(
+    *,
+    name: str,
+    config_url: str = "",
+    issuer: str = "",
+    kind: str = "auto",
+    overrides: Mapping[str, Any] | None = None,
+    **rest: Any,
+) -> Provider:
+    """
+    A provider from what the configuration says; `overrides` replace cells of the kind's row.
+
+    Either `config_url` or `issuer` may be missing: one gives the other.
+    """
+    base = issuer or config_url.removesuffix(WELL_KNOWN)
+    row = KINDS[kind_of(base) if kind == "auto" else kind]
+    return Provider(
+        name=name,
+        issuer=base,
+        exact=bool(issuer),
+        # OpenID Connect Discovery 4.1: a slash at the issuer's end is removed first.
+        config_url=config_url or base.removesuffix("/") + WELL_KNOWN,
+        kind=replace(row, **dict(overrides or {})),
+        **rest,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """A discovery document, as far as it matters here, once checked."""
+
+    issuer: str
+    jwks_uri: str
+    authorization_endpoint: str = ""
+    token_endpoint: str = ""
+    userinfo_endpoint: str = ""
+    end_session_endpoint: str = ""
+    revocation_endpoint: str = ""
+    algorithms: frozenset[str] = _RS256
+    secret_in_body: bool = False
+    """Only `client_secret_post` is offered; else Basic."""
+    promises_issuer: bool = False
+    """RFC 9207: every authorization answer names its issuer."""
+    scopes: frozenset[str] = frozenset()
+
+
+def read_metadata(document: object, given: Provider) -> Metadata:
+    """The document checked for this provider (OID-10). Raises ProviderError (PROVIDER_ANSWER)."""
+    if not isinstance(document, dict):
+        raise ProviderError(PROVIDER_ANSWER, problem="the discovery document is not an object")
+    issuer = document.get("issuer")
+    # A discovery URL names its issuer but for one closing slash, which Discovery 4.1 takes off.
+    allowed = {given.issuer} if given.exact else {given.issuer, given.issuer + "/"}
+    if not isinstance(issuer, str) or issuer not in allowed:
+        raise ProviderError(PROVIDER_ANSWER, problem="the document belongs to another issuer")
+    required = ["jwks_uri"]
+    if given.login:
+        required += ["authorization_endpoint", "token_endpoint"]
+    authorization = _endpoint(document, "authorization_endpoint", given.login)
+    cognito = given.kind.logout is Logout.COGNITO
+    return Metadata(
+        issuer=issuer,
+        jwks_uri=_endpoint(document, "jwks_uri", True),
+        authorization_endpoint=authorization,
+        token_endpoint=_endpoint(document, "token_endpoint", given.login),
+        userinfo_endpoint=_endpoint(document, "userinfo_endpoint"),
+        # Cognito has named its logout only since 2024, and its revocation not everywhere.
+        end_session_endpoint=_endpoint(document, "end_session_endpoint")
+        or (_beside(authorization, "/logout") if cognito else ""),
+        revocation_endpoint=_endpoint(document, "revocation_endpoint")
+        or (_beside(authorization, "/oauth2/revoke") if cognito else ""),
+        algorithms=_algorithms(document, given.kind),
+        secret_in_body=_secret_in_body(document),
+        promises_issuer=document.get("authorization_response_iss_parameter_supported") is True,
+        scopes=frozenset(_strings(document.get("scopes_supported"))),
+    )
+
+
+def _endpoint(document: Mapping[str, Any], name: str, required: bool = False) -> str:
+    value = document.get(name)
+    if value is None and not required:
+        return ""
+    if not isinstance(value, str) or not usable_url(value):
+        raise ProviderError(PROVIDER_ANSWER, problem=f"{name} is not an https address")
+    return value
+
+
+def usable_url(value: str) -> bool:
+    """https, or http to this machine itself; without user, fragment or blanks."""
+    if len(value) > URL_MAX or not value.isascii() or any(c <= " " for c in value):
+        return False
+    try:
+        url = urlsplit(value)
+        _ = url.port
+    except ValueError:
+        return False
+    if not url.hostname or "@" in url.netloc or "\\" in value or url.fragment:
+        return False
+    return url.scheme == "https" or (url.scheme == "http" and loopback(url.hostname))
+
+
+def loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _beside(authorization: str, path: str) -> str:
+    url = urlsplit(authorization)
+    return f"{url.scheme}://{url.netloc}{path}" if authorization else ""
+
+
+def _algorithms(document: Mapping[str, Any], kind: Kind) -> frozenset[str]:
+    """What the document lists, shrunk by the kind and by ASYMMETRIC; never grown (OID-4)."""
+    listed = document.get("id_token_signing_alg_values_supported")
+    names = _RS256 if listed is None else frozenset(_strings(listed))
+    usable = names & kind.algorithms & ASYMMETRIC
+    if not usable:
+        raise ProviderError(PROVIDER_ANSWER, problem="no usable signing algorithm is listed")
+    return usable
+
+
+def _secret_in_body(document: Mapping[str, Any]) -> bool:
+    methods = _strings(document.get("token_endpoint_auth_methods_supported"))
+    return "client_secret_post" in methods and "client_secret_basic" not in methods
+
+
+def _strings(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def scope_of(given: Provider, metadata: Metadata) -> str:
+    """The scope parameter; empty where it is left out."""
+    if given.scope is not None:
+        return given.scope
+    kind = given.kind
+    if kind.offline_if_advertised and "offline_access" in metadata.scopes:
+        return f"{kind.scope} offline_access"
+    return kind.scope
+
+
+def concerns(given: Provider, metadata: Metadata) -> list[str]:
+    """What `gateway check --online` should say about a document that is correct in itself."""
+    found = []
+    host = urlsplit(metadata.authorization_endpoint).hostname or ""
+    if host.startswith("cognito-idp."):
+        found.append("the user pool has no domain: nobody can sign in until it has one")
+    if given.login and given.scope == "" and given.kind.name != "cognito":
+        found.append("scope is blank: only Cognito then grants what the client allows")
+    if given.login and given.scope and "openid" not in given.scope.split():
+        found.append("scope does not hold openid: there will be no ID token")
+    return found
+
+
+PublicKey = RSAKey | ECKey | OKPKey
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """One usable public key of a set."""
+
+    kid: str | None
+    alg: str | None
+    """The only algorithm it is for, where the set says so."""
+    public: PublicKey = field(repr=False)
+
+    def fits(self, alg: str) -> bool:
+        if self.alg is not None and self.alg != alg:
+            return False
+        if alg[:2] in ("RS", "PS"):
+            return isinstance(self.public, RSAKey)
+        if alg == "EdDSA":
+            return isinstance(self.public, OKPKey)
+        return isinstance(self.public, ECKey) and self.public.curve_name == _CURVE_OF.get(alg)
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKeys:
+    """The usable keys of an issuer."""
+
+    keys: tuple[VerificationKey, ...]
+
+    def find(self, kid: str | None, alg: str) -> VerificationKey | None:
+        """The one key for a token; without `kid` only where exactly one fits (OID-6)."""
+        fitting = [k for k in self.keys if (kid is None or k.kid == kid) and k.fits(alg)]
+        return fitting[0] if len(fitting) == 1 else None
+
+
+def read_keys(document: object) -> VerificationKeys:
+    """
+    The usable keys of a JWKS document; bad, weak, secret and foreign ones are skipped.
+
+    Raises ProviderError (PROVIDER_ANSWER) where none is left: the old set is then kept.
+    """
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list) or len(listed) > KEYS_MAX:
+        raise ProviderError(PROVIDER_ANSWER, problem="the key set is not a list of keys")
+    keys = tuple(_usable(listed))
+    if not keys:
+        raise ProviderError(PROVIDER_ANSWER, problem="the key set holds no usable key")
+    return VerificationKeys(keys)
+
+
+def _usable(listed: Iterable[object]) -> Iterable[VerificationKey]:
+    for entry in listed:
+        if not isinstance(entry, dict):
+            continue
+        # One by one: joserfc gives up a whole set for one unknown curve.
+        try:
+            key = _import(entry)
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            continue
+        if key is not None:
+            yield key
+
+
+_IMPORTERS: Mapping[str, tuple[type[RSAKey] | type[ECKey] | type[OKPKey], tuple[str, ...]]] = {
+    # Only public members are taken, so a set that leaks a private key is read as a public one.
+    "RSA": (RSAKey, ("kty", "n", "e")),
+    "EC": (ECKey, ("kty", "crv", "x", "y")),
+    "OKP": (OKPKey, ("kty", "crv", "x")),
+}
+
+
+def _import(entry: Mapping[str, Any]) -> VerificationKey | None:
+    kind = _IMPORTERS.get(entry["kty"])  # `oct`, AKP and the unknown have no row
+    if kind is None or entry.get("use", "sig") != "sig":
+        return None
+    operations = entry.get("key_ops")
+    if operations is not None and "verify" not in operations:
+        return None
+    if entry["kty"] == "RSA" and _bits(entry["n"]) < RSA_MIN:
+        return None
+    if entry["kty"] == "OKP" and entry["crv"] not in ("Ed25519", "Ed448"):
+        return None
+    importer, members = kind
+    kid, alg = entry.get("kid"), entry.get("alg")
+    return VerificationKey(
+        kid if isinstance(kid, str) else None,
+        alg if isinstance(alg, str) else None,
+        importer.import_key({name: entry[name] for name in members}),
+    )
+
+
+def _bits(modulus: str) -> int:
+    raw = base64.urlsafe_b64decode(modulus + "=" * (-len(modulus) % 4))
+    return int.from_bytes(raw).bit_length()
