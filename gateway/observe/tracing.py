@@ -1,0 +1,99 @@
+"""
+Request ids and trace context: which request a line of the log belongs to.
+
+A `traceparent` that arrives is continued, so that the gateway's lines are found by the trace of
+the client or the proxy; where none arrives one is begun. What is bound here is in every log line
+of the request, whoever writes it.
+
+Source: W3C Trace Context, https://www.w3.org/TR/trace-context/
+"""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import final
+
+from gateway.keyring import random_bytes
+
+TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+TRACEPARENT_MAX = 256  # characters; version 00 has 55, and later ones may only add
+TRACESTATE_MAX = 512  # characters that everybody must be able to pass on (section 3.3.1.5)
+_NO_TRACE = "0" * 32
+_NO_SPAN = "0" * 16
+_SPACE = 1 << 64  # what half a trace id counts to
+
+BOUND: ContextVar[tuple[str, str]] = ContextVar("gateway_request", default=("", ""))
+"""Request id and trace id of the request at work."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One request's place in a trace."""
+
+    trace_id: str
+    span_id: str
+    """Ours: the parent of whatever happens behind us."""
+    parent_id: str = ""
+    """Of whoever called us; empty where the trace begins here."""
+    sampled: bool = False
+    state: str = ""
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """What to send on, so that the next one joins the trace."""
+        parent = f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+        if self.state:
+            return (("traceparent", parent), ("tracestate", self.state))
+        return (("traceparent", parent),)
+
+
+def request_id() -> str:
+    """A new request id: 16 upper-case hex digits, as S3's are."""
+    return random_bytes(8).hex().upper()
+
+
+def trace(
+    traceparent: str | None = None, tracestate: str | None = None, *, ratio: float = 0.0
+) -> Trace:
+    """
+    The trace that the headers name, continued; a new one where they are missing or malformed.
+
+    `ratio` is the part of the traces begun here, 0 to 1, that are marked as sampled.
+    """
+    entropy = random_bytes(24).hex()
+    span_id = entropy[:16]
+    if traceparent and len(traceparent) <= TRACEPARENT_MAX:
+        match = TRACEPARENT.fullmatch(traceparent)
+        if match and _valid(*match.groups()):
+            return Trace(
+                trace_id=match[2],
+                span_id=span_id,
+                parent_id=match[3],
+                sampled=bool(int(match[4], 16) & 1),
+                state=_passable(tracestate),
+            )
+    trace_id = entropy[16:]
+    # As OpenTelemetry's TraceIdRatioBased does, so that every process decides alike.
+    return Trace(
+        trace_id=trace_id, span_id=span_id, sampled=int(trace_id[16:], 16) < ratio * _SPACE
+    )
+
+
+def _valid(version: str, trace_id: str, parent_id: str, _flags: str, rest: str | None) -> bool:
+    # Version ff is forbidden; version 00 ends with the flags, later ones may go on.
+    if version == "ff" or (version == "00" and rest):
+        return False
+    return trace_id != _NO_TRACE and parent_id != _NO_SPAN
+
+
+def _passable(tracestate: str | None) -> str:
+    if not tracestate or len(tracestate) > TRACESTATE_MAX:
+        return ""
+    return tracestate if tracestate.isascii() and tracestate.isprintable() else ""
+
+
+def bind(request: str, trace_id: str = "") -> None:
+    """Every log line from here on, in this task, names this request."""
+    BOUND.set((request, trace_id))

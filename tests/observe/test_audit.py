@@ -1,0 +1,216 @@
+"""What remains of a request: complete, one line, and nothing that opens anything."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway import errors
+from gateway.errors import Reason
+from gateway.identity import Identity, Method, Proof, Secret
+from gateway.observe.audit import ALLOW, DENY, AuditEvent, plain, session_hash, timestamp
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+HOSTILE = st.text(max_size=40) | st.sampled_from(
+    ['a\r\n{"x":1}', "\x1b[31m", "\x7f\x85\u2028", "\ud800"]
+)
+
+
+@dataclass
+class Name:
+    bucket: str
+    key: str
+
+
+@dataclass
+class Request:
+    method: str = "GET"
+    bucket: str = "home"
+    key: str = "a.txt"
+    copy_source: Name | None = None
+    rename_source: Name | None = None
+
+
+@dataclass
+class Operation:
+    name: str = "GetObject"
+    keys_in_body: bool = False
+
+
+@dataclass
+class Requirement:
+    name: Name
+
+
+@dataclass
+class Outcome:
+    requirement: Requirement
+    grant: object | None
+    reason: Reason
+    rule: str | None = None
+
+
+@dataclass
+class Decision:
+    allowed: bool
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+def outcome(
+    key: str, reason: Reason = errors.GRANTED, rule: str | None = "home folders"
+) -> Outcome:
+    grant = object() if reason is errors.GRANTED else None
+    return Outcome(Requirement(Name("home", key)), grant, reason, rule)
+
+
+def proof(**fields: object) -> Proof:
+    identity = Identity(issuer="corp", subject="alice", username="al")
+    return Proof(identity=identity, method=Method.SESSION, **fields)  # type: ignore[arg-type] # by keyword
+
+
+@given(
+    values=st.lists(HOSTILE, min_size=22, max_size=22),
+    numbers=st.lists(st.integers(0, 10**15), min_size=3, max_size=3),
+    keys=st.lists(st.tuples(HOSTILE, HOSTILE), max_size=3),
+)
+@settings(max_examples=150, deadline=None)
+def test_log_2_a_line_is_one_line_whatever_is_in_it(values, numbers, keys):
+    """Every field comes back as it was, and the line is printable ASCII with one end."""
+    event = AuditEvent(values[0], NOW, values[1], values[2])
+    event.issuer, event.subject, event.upstream, event.upstream_bucket = "corp", "s", "aws", "b"
+    names = ("username", "key_id", "session", "http_method", "operation", "bucket", "key", "source")
+    for name, value in zip(
+        (*names, "decision", "reason", "rule", "code"), values[3:], strict=False
+    ):
+        setattr(event, name, value)
+    event.method = values[16] or "m"
+    event.decision = event.decision or DENY
+    event.request_id = event.request_id or "r"
+    event.keys = tuple(keys)
+    event.ended(200, numbers[0], numbers[1], 0.25)
+
+    line, text = event.json(), event.text()
+
+    assert json.loads(line) == event.line()
+    for shown in (line, text):
+        assert shown.endswith("\n")
+        assert shown[:-1].isascii() and shown[:-1].isprintable()
+
+
+def test_log_5_an_allow_names_who_what_and_why():
+    """Rule, identity, session hash, key id, address and the upstream's names and request id."""
+    event = AuditEvent("ABCD", NOW, "192.0.2.7", "f" * 32)
+    event.decided(
+        Request(), proof(session_id="sid-1"), Operation(), Decision(True, [outcome("a.txt")])
+    )
+    event.sent("aws", "acme-home", "users/alice/a.txt")
+    event.upstream_request_id = "tx1"
+    event.ended(200, 0, 11, 0.0015)
+
+    assert json.loads(event.json()) == {
+        "time": "2026-01-02T03:04:05.678Z",
+        "event": "request",
+        "request_id": "ABCD",
+        "trace_id": "f" * 32,
+        "peer": "192.0.2.7",
+        "issuer": "corp",
+        "subject": "alice",
+        "username": "al",
+        "method": "session",
+        "session": session_hash("sid-1"),
+        "http_method": "GET",
+        "operation": "GetObject",
+        "bucket": "home",
+        "key": "a.txt",
+        "decision": ALLOW,
+        "reason": "granted",
+        "rule": "home folders",
+        "upstream": "aws",
+        "upstream_bucket": "acme-home",
+        "upstream_key": "users/alice/a.txt",
+        "upstream_request_id": "tx1",
+        "status": 200,
+        "bytes_in": 0,
+        "bytes_out": 11,
+        "seconds": 0.0015,
+    }
+
+
+def test_log_5_a_deny_names_the_outcome_that_refused():
+    """Of a copy whose source is refused, the source's reason; and what would have been read."""
+    event = AuditEvent("ABCD", NOW)
+    outcomes = [outcome("b"), outcome("a", errors.NO_GRANT_FOR_KEY, None)]
+    request = Request(method="PUT", key="b", copy_source=Name("data", "a"))
+    event.decided(request, proof(key_id="GWPX"), Operation("CopyObject"), Decision(False, outcomes))
+    event.failed("AccessDenied", "never-reached")
+
+    line = event.line()
+
+    assert (line["decision"], line["reason"], line["code"]) == (
+        DENY,
+        "no-grant-for-key",
+        "AccessDenied",
+    )
+    assert (line["source"], line["key_id"]) == ("data/a", "GWPX")
+    assert "rule" not in line
+
+
+def test_log_5_each_key_of_a_bulk_delete_is_written_down():
+    """Who deleted what is a question of keys, not of requests."""
+    event = AuditEvent("ABCD", NOW)
+    outcomes = [outcome("a"), outcome("b\n", errors.DENIED_BY_RULE)]
+    event.decided(
+        Request(method="POST", key=""),
+        proof(),
+        Operation("DeleteObjects", True),
+        Decision(True, outcomes),
+    )
+
+    assert json.loads(event.json())["keys"] == [["a", "granted"], ["b\n", "denied-by-rule"]]
+
+
+def test_log_1_a_session_and_its_proof_are_not_in_the_line():
+    """A session id is hashed; ticket and token are not written at all."""
+    shown = proof(
+        session_id="sid-secret", ticket=Secret("ticket-secret"), token=Secret("token-secret")
+    )
+    event = AuditEvent("ABCD", NOW)
+    event.proven(shown)
+
+    for line in (event.json(), event.text()):
+        assert "secret" not in line
+
+
+def test_an_error_before_any_decision_has_a_line_too():
+    """What could not even be parsed is an `error` with its code."""
+    event = AuditEvent("ABCD", NOW, None)
+    event.failed("InvalidURI")
+    event.ended(400, 0, 0, 0.0)
+
+    assert event.line() == {
+        "time": timestamp(NOW),
+        "event": "request",
+        "request_id": "ABCD",
+        "decision": "error",
+        "code": "InvalidURI",
+        "status": 400,
+        "bytes_in": 0,
+        "bytes_out": 0,
+        "seconds": 0.0,
+    }
+
+
+def test_words_of_a_text_line_are_quoted_only_where_they_must_be():
+    """So that a person reads it, and a program can split it."""
+    assert [plain(v) for v in ("abc", "a b", "", 'q"', 7, "ü")] == [
+        "abc",
+        '"a b"',
+        '""',
+        '"q\\""',
+        "7",
+        '"\\u00fc"',
+    ]
