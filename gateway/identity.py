@@ -154,6 +154,8 @@ class Proof:
     """The access key id, where one was used."""
     temporary: bool = False
     """Shown with temporary credentials, which may not manage keys."""
+    parent_key: str | None = None
+    """The personal key or service account that temporary credentials were made with, and end with."""
     session_id: str | None = None
     ticket: Secret | None = None
     """Opens the session's record in the state store; only the cookie holds it."""
@@ -163,6 +165,11 @@ class Proof:
     """When the proof ends; nothing made from it may last longer."""
     issued: datetime | None = None
     """When the sign-in behind it began: what `not_before` revocations compare with."""
+
+    @property
+    def by_cookie(self) -> bool:
+        """A browser sent it by itself, so what is answered must be harmless on the page's host."""
+        return self.method in (Method.SESSION, Method.SHARE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
