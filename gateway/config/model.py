@@ -572,6 +572,8 @@ class Keys(Section):
         Duration, AfterValidator(lambda value: _within(value, minimum=900, maximum=43200))
     ] = timedelta(hours=12)
     """Longest life of temporary credentials: 15m to 12h."""
+    login: Duration = timedelta(days=7)
+    """Life of the key that `gateway login` hands to a machine; never longer than `max_lifetime`."""
     unconfirmed: Duration = timedelta(days=30)
     """Personal keys stop when their owner has not been confirmed at the provider for so long (KEY-4)."""
 
