@@ -1,0 +1,210 @@
+"""
+What an upstream's bytes mean: a head, pieces of a body, an end, or a broken rule.
+
+Heads and chunks go through httptools' parser (llhttp, strict); a body of known length is only
+counted. Nothing here knows a socket, so that any bytes, cut anywhere, can be tried on it.
+
+INVARIANT: `complete` is only ever set where the framing of the head says that the body is whole;
+whatever comes after that is `extra` and ends the connection.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import httptools
+
+from gateway.errors import UpstreamProtocolError
+from gateway.message import Headers, ResponseHead
+from gateway.upstream.framing import (
+    FIELDS_MAX,
+    HEAD_MAX,
+    INTERIM_MAX,
+    LINE_MAX,
+    Framing,
+    answer_framing,
+    stays_open,
+)
+
+_NAMES: Final[dict[bytes, str]] = {
+    name.encode(): name.lower()
+    for name in [
+        "Accept-Ranges",
+        "Cache-Control",
+        "Connection",
+        "Content-Disposition",
+        "Content-Encoding",
+        "Content-Language",
+        "Content-Length",
+        "Content-Range",
+        "Content-Type",
+        "Date",
+        "ETag",
+        "Expires",
+        "Last-Modified",
+        "Server",
+        "Transfer-Encoding",
+        "x-amz-bucket-region",
+        "x-amz-id-2",
+        "x-amz-request-id",
+        "x-amz-server-side-encryption",
+        "x-amz-version-id",
+    ]
+}
+"""Spellings seen in nearly every answer. Fixed: an upstream must not grow it."""
+
+
+@final
+class AnswerReader:
+    """Reads one answer. Feed it until `complete`, take `pieces` on the way."""
+
+    __slots__ = (
+        "_fault",
+        "_fields",
+        "_framing",
+        "_idle_bytes",
+        "_interim",
+        "_left",
+        "_method",
+        "_parser",
+        "_size",
+        "complete",
+        "extra",
+        "head",
+        "length",
+        "pieces",
+        "spoke",
+        "stays",
+    )
+
+    def __init__(self, method: str) -> None:
+        self.head: ResponseHead | None = None
+        self.length: int | None = None
+        """Bytes of the body; None where only its end tells."""
+        self.pieces: list[bytes] = []
+        """Of the body, since whoever reads last emptied it."""
+        self.complete = False
+        self.extra = False
+        """Bytes came after the end."""
+        self.stays = True
+        """The upstream will take another request on this connection."""
+        self.spoke = False
+        """At least one byte has come."""
+        self._method = method
+        self._parser = httptools.HttpResponseParser(self)
+        self._fields: list[tuple[str, str]] = []
+        self._framing = Framing.NOTHING
+        self._left = 0
+        self._size = 0
+        self._interim = 0
+        self._idle_bytes = 0
+        self._fault: UpstreamProtocolError | None = None
+
+    def feed(self, data: memoryview) -> None:
+        """Takes some bytes, and copies what it keeps. Raises UpstreamProtocolError."""
+        if self.complete:
+            self.extra = True
+        elif self.head is not None and self._framing is Framing.LENGTH:
+            self._count(data)
+        else:
+            self._parse(data)
+
+    def end(self) -> bool:
+        """The connection has ended: whether that ends the answer as it should."""
+        if self.head is not None and self._framing is Framing.CLOSE:
+            self.complete = True
+            self.stays = False
+        return self.complete
+
+    def _count(self, data: memoryview) -> None:
+        if len(data) > self._left:
+            self.extra = True
+            data = data[: self._left]
+        self._left -= len(data)
+        self.pieces.append(bytes(data))
+        self.complete = not self._left
+
+    def _parse(self, data: memoryview) -> None:
+        self.spoke = True
+        before = self._size
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._blame("upstream changed the protocol")
+        except httptools.HttpParserError as error:
+            self.extra = True
+            if not self.complete:
+                self._blame(f"answer is not HTTP: {error}")
+        # Between fields of a head and pieces of a body only so much may pass that is neither:
+        # chunk extensions, trailers, one endless line. Else we are fed for ever with nothing.
+        self._idle_bytes = 0 if self._size > before else self._idle_bytes + len(data)
+        if self._idle_bytes > HEAD_MAX:
+            self._blame("too much between two pieces of an answer")
+        if self._fault is not None and not self.complete:
+            raise self._fault
+
+    def _blame(self, what: str) -> None:
+        self._fault = self._fault or UpstreamProtocolError(what)
+
+    # What the parser calls. It goes on after an exception, so faults are noted, not raised.
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.extra = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.head is not None:
+            return  # a trailer, which nobody reads, or part of an answer after the answer
+        self._size += len(name) + len(value)
+        if len(name) + len(value) > LINE_MAX or self._size > HEAD_MAX:
+            self._blame("head is too long")
+        elif len(self._fields) >= FIELDS_MAX:
+            self._blame("head has too many fields")
+        else:
+            # Bytes that are not UTF-8 stay visible as surrogates, for the core to leave out.
+            text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
+            self._fields.append((_NAMES.get(name) or name.decode("ascii").lower(), text))
+
+    def on_headers_complete(self) -> None:
+        if self.head is not None or self._fault is not None:
+            return
+        status = self._parser.get_status_code()
+        version = self._parser.get_http_version()
+        headers = Headers(self._fields)
+        if 100 <= status < 200 and status != 101:
+            self._skip_interim(headers)
+            return
+        try:
+            self._framing = answer_framing(self._method, status, version, headers)
+        except UpstreamProtocolError as fault:
+            self._fault = fault
+            return
+        self.head = ResponseHead(status=status, headers=headers)
+        self.stays = stays_open(version, headers)
+        if self._framing is Framing.LENGTH:
+            self.length = self._left = int(headers["content-length"])
+        elif self._framing is Framing.NOTHING:
+            self.length = 0
+        self.complete = self.length == 0
+
+    def _skip_interim(self, headers: Headers) -> None:
+        self._interim += 1
+        self._fields = []
+        if self._interim > INTERIM_MAX:
+            self._blame("too many interim answers")
+        elif "content-length" in headers or "transfer-encoding" in headers:
+            self._blame("an interim answer has a body")
+
+    def on_body(self, data: bytes) -> None:
+        if self.complete:
+            self.extra = True
+            return
+        self._size += len(data)
+        self.pieces.append(data)
+        if self._framing is Framing.LENGTH:
+            self._left -= len(data)
+            self.complete = not self._left
+
+    def on_message_complete(self) -> None:
+        if self.head is not None and self._framing is not Framing.CLOSE:
+            self.complete = True
