@@ -60,6 +60,17 @@ class Operated(Protocol):
     def keys_in_body(self) -> bool: ...
 
 
+class Reached(Protocol):
+    """Of an upstream, what is written down."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def bucket(self) -> str: ...
+    @property
+    def prefix(self) -> str: ...
+
+
 class Coded(Protocol):
     @property
     def code(self) -> str: ...
@@ -130,6 +141,7 @@ class AuditEvent:
         "upstream_bucket",
         "upstream_key",
         "upstream_request_id",
+        "upstream_status",
         "username",
     )
 
@@ -168,8 +180,9 @@ class AuditEvent:
         self.upstream_bucket = ""
         self.upstream_key = ""
         self.upstream_request_id = ""
+        self.upstream_status = 0
 
-    def proven(self, proof: Proof) -> None:
+    def identified(self, proof: Proof) -> None:
         """Somebody is known, whatever comes of it."""
         identity = proof.identity
         self.issuer = identity.issuer
@@ -192,7 +205,7 @@ class AuditEvent:
     def decided(self, request: Asked, proof: Proof, operation: Operated, decision: Decided) -> None:
         """The decision: its first refusal where there is one, else the outcome for the target."""
         self.asked(request)
-        self.proven(proof)
+        self.identified(proof)
         self.operation = operation.name
         self.decision = ALLOW if decision.allowed else DENY
         outcomes = decision.outcomes
@@ -208,11 +221,17 @@ class AuditEvent:
         self.code = code
         self.reason = self.reason or reason
 
-    def sent(self, upstream: str, bucket: str, key: str) -> None:
-        """The request goes on, under these names."""
-        self.upstream = upstream
-        self.upstream_bucket = bucket
-        self.upstream_key = key
+    def sent(self, upstream: Reached) -> None:
+        """The request goes on, under the upstream's names."""
+        self.upstream = upstream.name
+        self.upstream_bucket = upstream.bucket
+        self.upstream_key = upstream.prefix + self.key
+
+    def upstream_answered(self, upstream: Reached, status: int, request_id: str) -> None:
+        """Who answered, how, and what they call the request."""
+        self.sent(upstream)
+        self.upstream_status = status
+        self.upstream_request_id = request_id
 
     def ended(self, status: int, bytes_in: int, bytes_out: int, seconds: float) -> None:
         """The last byte has gone."""
@@ -230,6 +249,8 @@ class AuditEvent:
                 fields[name] = value
         if self.keys:
             fields["keys"] = [list(pair) for pair in self.keys]
+        if self.upstream_status:
+            fields["upstream_status"] = self.upstream_status
         for name in _NUMBERS:
             fields[name] = getattr(self, name)
         fields["seconds"] = round(self.seconds, 6)
@@ -276,6 +297,8 @@ class AuditEvent:
             add(f',"upstream":{q(self.upstream)},"upstream_bucket":{q(self.upstream_bucket)}')
             if self.upstream_key:
                 add(f',"upstream_key":{q(self.upstream_key)}')
+        if self.upstream_status:
+            add(f',"upstream_status":{self.upstream_status}')
         if self.upstream_request_id:
             add(f',"upstream_request_id":{q(self.upstream_request_id)}')
         if self.keys:

@@ -42,6 +42,13 @@ class Operation:
 
 
 @dataclass
+class Upstream:
+    name: str = "aws"
+    bucket: str = "acme-home"
+    prefix: str = "users/alice/"
+
+
+@dataclass
 class Requirement:
     name: Name
 
@@ -107,8 +114,7 @@ def test_log_5_an_allow_names_who_what_and_why():
     event.decided(
         Request(), proof(session_id="sid-1"), Operation(), Decision(True, [outcome("a.txt")])
     )
-    event.sent("aws", "acme-home", "users/alice/a.txt")
-    event.upstream_request_id = "tx1"
+    event.upstream_answered(Upstream(), 206, "tx1")
     event.ended(200, 0, 11, 0.0015)
 
     assert json.loads(event.json()) == {
@@ -133,6 +139,7 @@ def test_log_5_an_allow_names_who_what_and_why():
         "upstream_bucket": "acme-home",
         "upstream_key": "users/alice/a.txt",
         "upstream_request_id": "tx1",
+        "upstream_status": 206,
         "status": 200,
         "bytes_in": 0,
         "bytes_out": 11,
@@ -179,7 +186,7 @@ def test_log_1_a_session_and_its_proof_are_not_in_the_line():
         session_id="sid-secret", ticket=Secret("ticket-secret"), token=Secret("token-secret")
     )
     event = AuditEvent("ABCD", NOW)
-    event.proven(shown)
+    event.identified(shown)
 
     for line in (event.json(), event.text()):
         assert "secret" not in line
