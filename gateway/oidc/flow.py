@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from gateway.errors import LoginError
 from gateway.identity import Identity
 from gateway.keyring import random_token, same
 from gateway.message import Pairs
-from gateway.oidc.providers import Email, Logout, Metadata, Provider, scope_of
+from gateway.oidc.providers import Email, Kind, Logout, Metadata, Provider, Userinfo, scope_of
 from gateway.oidc.tokens import Claims
 
 LOGIN_TTL = timedelta(minutes=10)  # long enough for a second factor, short for a shared computer
@@ -212,8 +212,8 @@ def identity_of(
         subject=subject or str(claims["sub"]),
         claims=claims,
         username=_text(claims.get(given.kind.username)),
-        name=_text(claims.get("name")),
-        email=believed_email(given.kind.email, claims),
+        name=_text(claims.get(given.kind.display)),
+        email=believed_email(given.kind, claims),
         groups=groups_of(given, claims),
         expires=expires,
     )
@@ -239,12 +239,12 @@ def _at(claims: Claims, name: str) -> object:
     return value
 
 
-def believed_email(rule: Email, claims: Claims) -> str:
+def believed_email(kind: Kind, claims: Claims) -> str:
     """The address, where the row says that it is the person's; else empty."""
-    address = _text(claims.get("email"))
+    address = _text(claims.get(kind.address))
     # Cognito's userinfo writes the boolean as a string.
     verified = claims.get("email_verified") in (True, "true")
-    match rule:
+    match kind.email:
         case Email.VERIFIED:
             return address if verified else ""
         case Email.HOSTED:
@@ -292,9 +292,15 @@ _PROTOCOL = frozenset(
 """Claims that speak of the token and the sign-in, not of the person."""
 
 
-def thin(given: Provider, claims: Claims, named: frozenset[str]) -> bool:
-    """Whether `userinfo` must be asked for groups that policies speak of."""
-    return given.kind.thin and given.kind.groups in named and given.kind.groups not in claims
+def asks_userinfo(given: Provider, claims: Claims, named: Collection[str]) -> bool:
+    """Whether the userinfo endpoint is asked; `named` are the claims that policies speak of."""
+    match given.kind.userinfo:
+        case Userinfo.NEVER:
+            return False
+        case Userinfo.THIN:
+            return given.kind.groups in named and given.kind.groups not in claims
+        case Userinfo.ALWAYS:
+            return True
 
 
 def logout_url(

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from gateway.config import model
 from gateway.errors import PROVIDER_ANSWER, ProviderError
 from gateway.identity import Secret
 from gateway.message import Pairs
@@ -72,6 +73,15 @@ class Email(Enum):
     """Anybody can edit it: the takeovers known as nOAuth."""
 
 
+class Userinfo(Enum):
+    """When the userinfo endpoint is asked after a login."""
+
+    NEVER = "never"
+    THIN = "thin"
+    """Where policies speak of groups and the ID token left them out, as Okta's do."""
+    ALWAYS = "always"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """What is particular about a family of providers."""
@@ -84,14 +94,16 @@ class Kind:
     """Parameters of every authorization request."""
     groups: str = "groups"
     username: str = "preferred_username"
+    display: str = "name"
+    address: str = "email"
+    """Claims for the display name and the e-mail address."""
     email: Email = Email.VERIFIED
     algorithms: frozenset[str] = ASYMMETRIC
     logout: Logout = Logout.OIDC
     hint: bool = False
     """Logout wants the ID token back: it is kept in the session's record."""
     revoke: Revoke = Revoke.CLIENT
-    thin: bool = False
-    """ID tokens leave groups out when an access token comes too; `userinfo` has them."""
+    userinfo: Userinfo = Userinfo.NEVER
     access_client: bool = False
     """Access tokens carry no `aud`; their `client_id` stands in."""
     overage: bool = False
@@ -133,7 +145,7 @@ KINDS: Mapping[str, Kind] = {
             scope="openid profile email offline_access",
             algorithms=_RS256,
             hint=True,
-            thin=True,
+            userinfo=Userinfo.THIN,
         ),
         Kind(name="generic", offline_if_advertised=True),
     )
@@ -147,6 +159,7 @@ _ENTRA_HOSTS = frozenset(
     }
 )
 _OKTA_DOMAINS = (".okta.com", ".oktapreview.com", ".okta-emea.com")
+_POD_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _IN_CLUSTER = ("kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 
 
@@ -183,16 +196,18 @@ class Provider:
     scope: str | None = None
     """None: the kind's own. Empty: the parameter is left out."""
     audiences: frozenset[str] = frozenset()
-    label: str = ""
+    title: str = ""
     """What the sign-in page calls it."""
+    secret_in_body: bool | None = None
+    """How the secret is sent; None: as the discovery document wants it."""
     ca: str = ""
     """File of the authority that signs the provider's certificates; empty: the system's."""
+    token_file: str = ""
+    """A file whose content is sent when the document and the keys are fetched."""
     trust_env: bool = False
     """Calls go through the proxy that the environment names."""
-
-    @property
-    def title(self) -> str:
-        return self.label or self.name
+    backchannel: bool = False
+    """The provider may end sessions by a token that it posts to us."""
 
     @property
     def login(self) -> bool:
@@ -203,37 +218,53 @@ class Provider:
     def accepted_audiences(self) -> frozenset[str]:
         return self.audiences or frozenset({self.client_id} - {""})
 
-    @property
-    def in_cluster(self) -> bool:
-        """The API server of the cluster we run in: its CA and our token are in the pod's mount."""
-        return (urlsplit(self.issuer).hostname or "") in _IN_CLUSTER
 
-
-def provider(
-    *,
-    name: str,
-    config_url: str = "",
-    issuer: str = "",
-    kind: str = "auto",
-    overrides: Mapping[str, Any] | None = None,
-    **rest: Any,
-) -> Provider:
-    """
-    A provider from what the configuration says; `overrides` replace cells of the kind's row.
-
-    Either `config_url` or `issuer` may be missing: one gives the other.
-    """
-    base = issuer or config_url.removesuffix(WELL_KNOWN)
-    row = KINDS[kind_of(base) if kind == "auto" else kind]
+def provider(section: model.Provider) -> Provider:
+    """A provider as the configuration describes it: the kind's row, with cells replaced."""
+    issuer = section.issuer_url
+    row = KINDS[kind_of(issuer) if section.kind == "auto" else section.kind]
+    cluster = (urlsplit(issuer).hostname or "") in _IN_CLUSTER
     return Provider(
-        name=name,
-        issuer=base,
-        exact=bool(issuer),
-        # OpenID Connect Discovery 4.1: a slash at the issuer's end is removed first.
-        config_url=config_url or base.removesuffix("/") + WELL_KNOWN,
-        kind=replace(row, **dict(overrides or {})),
-        **rest,
+        name=section.name,
+        issuer=issuer,
+        exact=section.issuer is not None,
+        config_url=section.discovery_url,
+        kind=_with_overrides(row, section),
+        client_id=section.client_id or "",
+        client_secret=section.client_secret,
+        scope=section.scope,
+        audiences=frozenset(section.audiences),
+        title=section.label,
+        secret_in_body=_POSTED.get(section.client_auth),
+        ca=str(section.ca or (f"{_POD_MOUNT}/ca.crt" if cluster else "")),
+        token_file=str(section.token_file or (f"{_POD_MOUNT}/token" if cluster else "")),
+        trust_env=section.use_environment_proxy,
+        backchannel=section.backchannel_logout,
     )
+
+
+def _with_overrides(row: Kind, section: model.Provider) -> Kind:
+    names, changes = section.claims, dict[str, Any]()
+    for cell, value in {
+        "groups": names.groups,
+        "username": names.username,
+        "display": names.name,
+        "address": names.email,
+    }.items():
+        if value is not None:
+            changes[cell] = value
+    if section.parameters is not None:
+        changes["fixed"] = tuple(section.parameters.items())
+    if section.logout is not None:
+        changes["logout"] = Logout(section.logout)
+    if section.userinfo is not None:
+        changes["userinfo"] = Userinfo.ALWAYS if section.userinfo else Userinfo.NEVER
+    if section.algorithms is not None:
+        changes["algorithms"] = frozenset(section.algorithms) & ASYMMETRIC
+    return replace(row, **changes)
+
+
+_POSTED = {"client_secret_post": True, "client_secret_basic": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
