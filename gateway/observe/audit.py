@@ -21,7 +21,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Protocol, final
 
 from gateway.identity import Proof
-from gateway.message import Pairs
+from gateway.message import Pairs, RequestHead
 
 ALLOW, DENY, ERROR = "allow", "deny", "error"
 """`error` is a request that ended before anybody could decide: not HTTP, no such operation."""
@@ -114,6 +114,7 @@ class AuditEvent:
     """One request as it becomes known. Text fields are "" and numbers 0 until then."""
 
     __slots__ = (
+        "api",
         "bucket",
         "bytes_in",
         "bytes_out",
@@ -125,7 +126,9 @@ class AuditEvent:
         "key_id",
         "keys",
         "method",
+        "notes",
         "operation",
+        "path",
         "peer",
         "reason",
         "request_id",
@@ -152,6 +155,9 @@ class AuditEvent:
         self.time = time
         self.peer = peer or ""
         self.trace_id = trace_id
+        self.api = False
+        """A request to our own API or pages: `operation` is its route."""
+        self.path = ""
         self.http_method = ""
         self.issuer = ""
         self.subject = ""
@@ -169,6 +175,8 @@ class AuditEvent:
         """DeleteObjects: each key and the code of its outcome."""
         self.decision = ERROR
         self.reason = ""
+        self.notes = ""
+        """What else is worth knowing, as codes: why a token was not believed, that the client left."""
         self.code = ""
         """The S3 error code that was answered."""
         self.rule = ""
@@ -181,6 +189,13 @@ class AuditEvent:
         self.upstream_key = ""
         self.upstream_request_id = ""
         self.upstream_status = 0
+
+    def arrived(self, head: RequestHead, trace_id: str = "") -> None:
+        """The head is here: who sent it, and what it is about until it has been parsed."""
+        self.peer = head.peer or ""
+        self.http_method = head.method
+        self.path = head.target.partition("?")[0]
+        self.trace_id = trace_id
 
     def identified(self, proof: Proof) -> None:
         """Somebody is known, whatever comes of it."""
@@ -216,10 +231,15 @@ class AuditEvent:
         if operation.keys_in_body:
             self.keys = tuple((o.requirement.name.key, o.reason.code) for o in outcomes)
 
-    def failed(self, code: str, reason: str = "") -> None:
-        """An error was answered. What the decision said of its reason stays."""
+    def refused(self, code: str, reason: Coded | None = None) -> None:
+        """An error was answered, by this code and, where the table of reasons has one, for this reason."""
         self.code = code
-        self.reason = self.reason or reason
+        if reason is not None:
+            self.reason = reason.code
+
+    def note(self, code: str) -> None:
+        """Something else worth knowing."""
+        self.notes = f"{self.notes},{code}" if self.notes else code
 
     def sent(self, upstream: Reached) -> None:
         """The request goes on, under the upstream's names."""
@@ -233,16 +253,25 @@ class AuditEvent:
         self.upstream_status = status
         self.upstream_request_id = request_id
 
-    def ended(self, status: int, bytes_in: int, bytes_out: int, seconds: float) -> None:
-        """The last byte has gone."""
-        self.status = status
-        self.bytes_in = bytes_in
-        self.bytes_out = bytes_out
-        self.seconds = seconds
+    def finished(self, now: datetime) -> None:
+        """The last byte has gone, or the connection has."""
+        self.seconds = max(0.0, (now - self.time).total_seconds())
+        if self.decision == ERROR:
+            # Nothing was evaluated: a proof was wrong or missing, or the route itself decided.
+            if self.status in (401, 403):
+                self.decision = DENY
+            elif self.api and self.status < 400:
+                self.decision = ALLOW
+
+    @property
+    def resource(self) -> str:
+        """What an error says it is about: `/bucket/key`, or the path until that is known."""
+        return f"/{self.bucket}/{self.key}" if self.bucket else self.path
 
     def line(self) -> dict[str, Any]:
         """The fields by name, without those that nobody filled."""
-        fields: dict[str, Any] = {"time": timestamp(self.time), "event": "request"}
+        event = "api" if self.api else "request"
+        fields: dict[str, Any] = {"time": timestamp(self.time), "event": event}
         for name in _TEXTS:
             value = getattr(self, name)
             if value:
@@ -261,7 +290,8 @@ class AuditEvent:
         # Written out field by field: a loop over names would cost three times as much.
         q = quoted
         moment = timestamp(self.time)
-        parts = [f'{{"time":"{moment}","event":"request","request_id":{q(self.request_id)}']
+        event = "api" if self.api else "request"
+        parts = [f'{{"time":"{moment}","event":"{event}","request_id":{q(self.request_id)}']
         add = parts.append
         if self.trace_id:
             add(f',"trace_id":{q(self.trace_id)}')
@@ -293,6 +323,8 @@ class AuditEvent:
             add(f',"rule":{q(self.rule)}')
         if self.code:
             add(f',"code":{q(self.code)}')
+        if self.notes:
+            add(f',"notes":{q(self.notes)}')
         if self.upstream:
             add(f',"upstream":{q(self.upstream)},"upstream_bucket":{q(self.upstream_bucket)}')
             if self.upstream_key:
@@ -336,6 +368,7 @@ _TEXTS = (
     "reason",
     "rule",
     "code",
+    "notes",
     "upstream",
     "upstream_bucket",
     "upstream_key",

@@ -6,7 +6,7 @@ providers, statuses of HTTP, and the words listed here. Nothing a client writes 
 
 prometheus-client finds a labelled child by hashing and locking; a request cannot afford that.
 So children are kept in plain dictionaries, and what each request counts is added up in one place
-(`request`) and handed over by `settle`, once a second and before every `render`.
+(`observe`) and handed over by `settle`, once a second and before every `render`.
 
 With several workers each writes to files in PROMETHEUS_MULTIPROC_DIR, which must be in the
 environment before this module is imported, and the supervisor's `render` adds them up.
@@ -267,8 +267,11 @@ _SUMS: dict[tuple[str, str, int], _Sum] = {}
 _BYTES = [0, 0]
 
 
-def request(event: AuditEvent) -> None:
+def observe(event: AuditEvent) -> None:
     """Counts a request that has ended."""
+    if event.api:
+        API_REQUESTS.add(event.operation, _STATUSES.get(event.status, OTHER))
+        return
     key = (event.operation, event.decision, event.status)
     known = _SUMS.get(key)
     if known is None:
@@ -286,7 +289,7 @@ WATCHED: list[Callable[[], None]] = []
 
 
 def settle() -> None:
-    """Hands over what `request` has added up, and looks at the caches and what else is watched."""
+    """Hands over what `observe` has added up, and looks at the caches and what else is watched."""
     for (operation, decision, status), known in _SUMS.items():
         if known.count:
             name = operation or NO_OPERATION

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway import errors
 from gateway.errors import Reason
 from gateway.identity import Identity, Method, Proof, Secret
+from gateway.message import RequestHead
 from gateway.observe.audit import ALLOW, DENY, AuditEvent, plain, session_hash, timestamp
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -98,7 +99,7 @@ def test_log_2_a_line_is_one_line_whatever_is_in_it(values, numbers, keys):
     event.decision = event.decision or DENY
     event.request_id = event.request_id or "r"
     event.keys = tuple(keys)
-    event.ended(200, numbers[0], numbers[1], 0.25)
+    event.status, event.bytes_in, event.bytes_out, event.seconds = 200, numbers[0], numbers[1], 0.25
 
     line, text = event.json(), event.text()
 
@@ -115,7 +116,8 @@ def test_log_5_an_allow_names_who_what_and_why():
         Request(), proof(session_id="sid-1"), Operation(), Decision(True, [outcome("a.txt")])
     )
     event.upstream_answered(Upstream(), 206, "tx1")
-    event.ended(200, 0, 11, 0.0015)
+    event.status, event.bytes_out = 200, 11
+    event.finished(NOW + timedelta(microseconds=1500))
 
     assert json.loads(event.json()) == {
         "time": "2026-01-02T03:04:05.678Z",
@@ -153,7 +155,7 @@ def test_log_5_a_deny_names_the_outcome_that_refused():
     outcomes = [outcome("b"), outcome("a", errors.NO_GRANT_FOR_KEY, None)]
     request = Request(method="PUT", key="b", copy_source=Name("data", "a"))
     event.decided(request, proof(key_id="GWPX"), Operation("CopyObject"), Decision(False, outcomes))
-    event.failed("AccessDenied", "never-reached")
+    event.refused("AccessDenied")
 
     line = event.line()
 
@@ -195,8 +197,9 @@ def test_log_1_a_session_and_its_proof_are_not_in_the_line():
 def test_an_error_before_any_decision_has_a_line_too():
     """What could not even be parsed is an `error` with its code."""
     event = AuditEvent("ABCD", NOW, None)
-    event.failed("InvalidURI")
-    event.ended(400, 0, 0, 0.0)
+    event.refused("InvalidURI")
+    event.status = 400
+    event.finished(NOW)
 
     assert event.line() == {
         "time": timestamp(NOW),
@@ -221,3 +224,39 @@ def test_words_of_a_text_line_are_quoted_only_where_they_must_be():
         "7",
         '"\\u00fc"',
     ]
+
+
+def test_log_5_a_wrong_proof_is_a_deny_with_its_reason():
+    """Nothing was evaluated, but somebody was turned away; why is noted, for the operator alone."""
+    event = AuditEvent("ABCD", NOW)
+    event.arrived(
+        RequestHead(method="GET", target="/home/a%0a?x-amz-signature=abc", peer="192.0.2.7")
+    )
+    event.note("token-expired")
+    event.note("client-gone")
+    event.refused("InvalidToken", errors.TOKEN_EXPIRED)
+    event.status = 403
+    event.finished(NOW)
+
+    line = event.line()
+
+    assert (line["decision"], line["code"], line["reason"]) == (
+        DENY,
+        "InvalidToken",
+        "token-expired",
+    )
+    assert (line["notes"], line["peer"]) == ("token-expired,client-gone", "192.0.2.7")
+    assert event.resource == "/home/a%0a"
+    assert "abc" not in event.json()
+
+
+def test_an_api_request_is_told_by_its_route():
+    """What the route allowed is an allow; a clock set back makes no negative time."""
+    event = AuditEvent("ABCD", NOW)
+    event.api, event.operation, event.status = True, "POST /api/keys", 201
+    event.finished(NOW - timedelta(hours=1))
+
+    line = json.loads(event.json())
+
+    assert (line["event"], line["operation"], line["decision"]) == ("api", "POST /api/keys", ALLOW)
+    assert line["seconds"] == 0

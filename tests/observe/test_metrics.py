@@ -38,14 +38,15 @@ def value(name: str, **labels: str) -> float:
 def ended(operation: str, status: int = 200, seconds: float = 0.01, size: int = 5) -> AuditEvent:
     event = AuditEvent("R", NOW)
     event.operation, event.decision = operation, "allow"
-    event.ended(status, size, size * 2, seconds)
+    event.status, event.bytes_in, event.bytes_out = status, size, size * 2
+    event.seconds = seconds
     return event
 
 
 def test_a_request_is_counted_with_its_time_and_bytes():
     """One request raises each figure by what it was."""
     before = samples()
-    metrics.request(ended("GetObject", seconds=0.3))
+    metrics.observe(ended("GetObject", seconds=0.3))
     after = samples()
 
     def rise(name: str, **labels: str) -> float:
@@ -71,7 +72,7 @@ def test_adding_up_first_is_the_same_as_observing_each(seconds):
     fast, slow = "GetObjectAcl", "PutObjectAcl"
     before = samples()
     for each in seconds:
-        metrics.request(ended(fast, seconds=each))
+        metrics.observe(ended(fast, seconds=each))
         metrics.REQUEST_SECONDS.observe(slow, seconds=each)
     after = samples()
 
@@ -89,15 +90,29 @@ def test_adding_up_first_is_the_same_as_observing_each(seconds):
 def test_log_4_requests_do_not_make_series():
     """10 000 requests with whatever status, key and bucket leave the number of series alone."""
     for status in (200, 403, 404, 999, 299):
-        metrics.request(ended("GetObject", status))
+        metrics.observe(ended("GetObject", status))
     settled = len(samples())
     chance = random.Random(7)
     for number in range(10_000):
         event = ended("GetObject", chance.choice((200, 403, 404, 999, 298, 297)))
         event.bucket, event.key, event.subject = f"b{number}", f"k{number}", f"s{number}"
-        metrics.request(event)
+        metrics.observe(event)
 
     assert len(samples()) == settled
+
+
+def test_a_request_to_the_api_is_counted_by_its_route():
+    """Routes are a table, so they may be labels; they are no S3 operations."""
+    event = ended("GET /api/keys", 401)
+    event.api = True
+    before = value("gateway_api_requests_total", route="GET /api/keys", status="401")
+    metrics.observe(event)
+
+    assert value("gateway_api_requests_total", route="GET /api/keys", status="401") == before + 1
+    assert (
+        value("gateway_requests_total", operation="GET /api/keys", decision="allow", status="401")
+        == 0
+    )
 
 
 def test_dos_5_every_cache_shows_its_entries_and_its_limit():
@@ -139,8 +154,8 @@ from gateway.observe import metrics
 from gateway.observe.audit import AuditEvent
 event = AuditEvent("R", datetime(2026, 1, 1, tzinfo=UTC))
 event.operation, event.decision = "GetObject", "allow"
-event.ended(200, 1, 2, 0.01)
-metrics.request(event)
+event.status = 200
+metrics.observe(event)
 metrics.GENERATION.set(to=3)
 metrics.CONNECTIONS.set(to=4)
 metrics.settle()
