@@ -264,7 +264,7 @@ def _with_overrides(row: Kind, section: model.Provider) -> Kind:
     return replace(row, **changes)
 
 
-_POSTED = {"client_secret_post": True, "client_secret_basic": False}
+_POSTED: dict[str | None, bool] = {"client_secret_post": True, "client_secret_basic": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
