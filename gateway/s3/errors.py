@@ -1,0 +1,209 @@
+"""
+The table of S3 errors, `S3Error`, and its two forms, XML and JSON.
+
+A row is a code of S3 with its status and a sentence for people. Code raises
+`S3Error(errors.NO_SUCH_KEY, key=key)` and decides by row or code, never by searching a message.
+`Message` is never empty: an empty one crashes the aws cli.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from gateway.errors import GatewayError
+from gateway.message import Pairs
+from gateway.s3 import xml
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One S3 error: what it is called, its status, what it says."""
+
+    code: str
+    status: int
+    message: str
+    detail: tuple[str, ...] = ()
+    """Elements that S3 puts beside the message, in its order."""
+
+
+ROWS: dict[str, Row] = {}
+
+
+def row(code: str, status: int, message: str, detail: tuple[str, ...] = ()) -> Row:
+    """Adds a row to the table."""
+    if code in ROWS:
+        raise ValueError(f"error {code!r} stands in the table already")
+    made = ROWS[code] = Row(code, status, message, detail)
+    return made
+
+
+# Who is asking
+ACCESS_DENIED = row("AccessDenied", 403, "Access Denied.", ("HeadersNotSigned", "Expires"))
+AUTHORIZATION_HEADER_MALFORMED = row(
+    "AuthorizationHeaderMalformed", 400, "The authorization header is malformed.", ("Region",)
+)
+AUTHORIZATION_QUERY_PARAMETERS_ERROR = row(
+    "AuthorizationQueryParametersError", 400, "The signature parameters in the query are wrong."
+)
+EXPIRED_TOKEN = row("ExpiredToken", 400, "The session token has expired; get a new one.")
+INVALID_ACCESS_KEY_ID = row(
+    "InvalidAccessKeyId", 403, "The access key id is not known here.", ("AWSAccessKeyId",)
+)
+INVALID_TOKEN = row("InvalidToken", 400, "The token is malformed or does not belong here.")
+REQUEST_TIME_TOO_SKEWED = row(
+    "RequestTimeTooSkewed",
+    403,
+    "The difference between the request's time and the server's is too large.",
+    ("RequestTime", "ServerTime", "MaxAllowedSkewMilliseconds"),
+)
+SIGNATURE_DOES_NOT_MATCH = row(
+    "SignatureDoesNotMatch",
+    403,
+    "The signature does not match what was received. Check the secret and what is in between.",
+    ("AWSAccessKeyId", "StringToSign", "SignatureProvided", "CanonicalRequest"),
+)
+
+# What is asked
+METHOD_NOT_ALLOWED = row("MethodNotAllowed", 405, "The method is not allowed here.", ("Method",))
+BUCKET_ALREADY_EXISTS = row(
+    "BucketAlreadyExists", 409, "The bucket name is taken.", ("BucketName",)
+)
+BUCKET_ALREADY_OWNED_BY_YOU = row(
+    "BucketAlreadyOwnedByYou", 409, "You have this bucket already.", ("BucketName",)
+)
+BUCKET_NOT_EMPTY = row("BucketNotEmpty", 409, "The bucket is not empty.", ("BucketName",))
+CONDITIONAL_REQUEST_CONFLICT = row(
+    "ConditionalRequestConflict", 409, "Another request changed the object meanwhile.", ("Key",)
+)
+INVALID_ARGUMENT = row(
+    "InvalidArgument", 400, "An argument is not valid.", ("ArgumentName", "ArgumentValue")
+)
+INVALID_BUCKET_NAME = row(
+    "InvalidBucketName", 400, "The bucket name is not valid.", ("BucketName",)
+)
+INVALID_OBJECT_STATE = row(
+    "InvalidObjectState", 403, "The object is archived; restore it first.", ("StorageClass",)
+)
+INVALID_PART = row("InvalidPart", 400, "A part was not found, or its ETag differs.")
+INVALID_PART_ORDER = row("InvalidPartOrder", 400, "The parts are not in ascending order.")
+INVALID_RANGE = row(
+    "InvalidRange", 416, "The range cannot be satisfied.", ("RangeRequested", "ActualObjectSize")
+)
+INVALID_REQUEST = row("InvalidRequest", 400, "The request is not valid.")
+INVALID_TAG = row("InvalidTag", 400, "A tag is not valid.", ("TagKey", "TagValue"))
+INVALID_URI = row("InvalidURI", 400, "The URI cannot be read.")
+KEY_TOO_LONG = row("KeyTooLongError", 400, "The key is too long.", ("Size", "MaxSizeAllowed"))
+MALFORMED_XML = row("MalformedXML", 400, "The XML is not well formed or not what is expected.")
+NOT_IMPLEMENTED = row("NotImplemented", 501, "This is not implemented here.", ("Header",))
+NO_SUCH_BUCKET = row("NoSuchBucket", 404, "The bucket does not exist.", ("BucketName",))
+NO_SUCH_KEY = row("NoSuchKey", 404, "The specified key does not exist.", ("Key",))
+NO_SUCH_UPLOAD = row("NoSuchUpload", 404, "The upload does not exist or has ended.", ("UploadId",))
+NO_SUCH_VERSION = row("NoSuchVersion", 404, "The version does not exist.", ("Key", "VersionId"))
+NOT_FOUND = row("NotFound", 404, "Nothing is there.")
+OPERATION_ABORTED = row("OperationAborted", 409, "Another request for this is running.")
+PRECONDITION_FAILED = row(
+    "PreconditionFailed", 412, "A condition of the request does not hold.", ("Condition",)
+)
+TOO_MANY_BUCKETS = row("TooManyBuckets", 400, "There are too many buckets.")
+
+# Its body
+BAD_DIGEST = row("BadDigest", 400, "A digest or checksum differs from what was received.")
+ENTITY_TOO_LARGE = row(
+    "EntityTooLarge", 400, "The upload is larger than allowed.", ("ProposedSize", "MaxSizeAllowed")
+)
+ENTITY_TOO_SMALL = row("EntityTooSmall", 400, "A part is smaller than allowed.")
+INCOMPLETE_BODY = row("IncompleteBody", 400, "The body is not as long as was announced.")
+INVALID_CHUNK_SIZE = row("InvalidChunkSizeError", 403, "Chunks must be at least 8 KiB.")
+INVALID_DIGEST = row("InvalidDigest", 400, "The Content-MD5 is not valid.")
+MALFORMED_TRAILER = row("MalformedTrailerError", 400, "The trailer is not what was announced.")
+MALFORMED_POST = row("MalformedPOSTRequest", 400, "The form is not well formed.")
+MISSING_CONTENT_LENGTH = row("MissingContentLength", 411, "A length must be given.")
+MISSING_REQUEST_BODY = row("MissingRequestBodyError", 400, "The body is empty.")
+REQUEST_TIMEOUT = row("RequestTimeout", 400, "The body did not come in time.")
+CONTENT_SHA256_MISMATCH = row(
+    "XAmzContentSHA256Mismatch",
+    400,
+    "The x-amz-content-sha256 given does not match what was computed.",
+    ("ClientComputedContentSHA256", "S3ComputedContentSHA256"),
+)
+MAX_MESSAGE_LENGTH_EXCEEDED = row("MaxMessageLengthExceeded", 400, "The body is too large.")
+
+# Whoever serves it
+BAD_GATEWAY = row("BadGateway", 502, "The storage gave an answer that cannot be used.")
+GATEWAY_TIMEOUT = row("GatewayTimeout", 504, "The storage did not answer in time.")
+INTERNAL_ERROR = row("InternalError", 500, "Something went wrong here; please try again.")
+SERVICE_UNAVAILABLE = row("ServiceUnavailable", 503, "The storage is not available; try again.")
+SLOW_DOWN = row("SlowDown", 503, "Please reduce your request rate.")
+
+
+class S3Error(GatewayError):
+    """
+    A request that is answered with one of S3's errors.
+
+    `detail` holds further elements: `key=…` becomes `<Key>`, `server_time=…` `<ServerTime>`.
+    `close` asks for the connection to be closed; `headers` go into the answer.
+    """
+
+    def __init__(
+        self,
+        row: Row,
+        message: str | None = None,
+        /,
+        *,
+        close: bool = False,
+        headers: Pairs = (),
+        **detail: str,
+    ) -> None:
+        self.row = row
+        self.message = message or row.message
+        self.close = close
+        self.headers = headers
+        self.detail = {_element(name): value for name, value in detail.items()}
+        super().__init__(f"{row.code}: {self.message}")
+
+    @property
+    def status(self) -> int:
+        return self.row.status
+
+    @property
+    def code(self) -> str:
+        return self.row.code
+
+
+class AccessDenied(S3Error):
+    """Somebody is known, or openly nobody, and may not. Carries the decision, for whoever explains it."""
+
+    def __init__(self, decision: object | None = None, message: str | None = None) -> None:
+        super().__init__(ACCESS_DENIED, message)
+        self.decision = decision
+
+
+def _element(name: str) -> str:
+    """`server_time` as `ServerTime`; what has a capital already stays as it is."""
+    return name if name[:1].isupper() else "".join(part.capitalize() for part in name.split("_"))
+
+
+def error_json(error: S3Error, *, resource: str, request_id: str) -> dict[str, str]:
+    """The members of an error, in the order in which S3 writes them."""
+    first = {name: error.detail[name] for name in error.row.detail if name in error.detail}
+    return {
+        "Code": error.code,
+        "Message": error.message,
+        **first,
+        **{name: value for name, value in error.detail.items() if name not in first},
+        "Resource": resource,
+        "RequestId": request_id,
+    }
+
+
+def error_xml(error: S3Error, *, resource: str, request_id: str) -> bytes:
+    """An error as S3 writes it: no namespace, and nothing that an XML parser would refuse."""
+    members = error_json(error, resource=resource, request_id=request_id)
+    inside = "".join(
+        f"<{name}>{xml.escape(xml.readable(value))}</{name}>" for name, value in members.items()
+    )
+    return f"{xml.DECLARATION}<Error>{inside}</Error>".encode()

@@ -1,0 +1,523 @@
+"""
+S3Request from a head: path style or virtual host to bucket, key and query; names that are refused.
+
+The raw target is read once. What is decoded here is one value for signature, decision, upstream,
+audit and error; nothing after this module decodes again (PTH-2).
+
+Sources: RFC 9112 section 3.2; https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import final
+
+from gateway.message import Headers, Pairs, RequestHead
+from gateway.s3 import names, xml
+from gateway.s3.errors import (
+    AUTHORIZATION_QUERY_PARAMETERS_ERROR,
+    INVALID_ARGUMENT,
+    INVALID_BUCKET_NAME,
+    INVALID_REQUEST,
+    INVALID_URI,
+    KEY_TOO_LONG,
+    MALFORMED_XML,
+    Row,
+    S3Error,
+)
+from gateway.s3.names import encode_path, encode_query
+
+__all__ = [
+    "DeleteEntry",
+    "Hosts",
+    "ObjectName",
+    "S3Request",
+    "encode_path",
+    "encode_query",
+    "parse",
+    "with_keys",
+]
+
+DELETE_BODY_MAX = (
+    2 * 1024 * 1024
+)  # bytes of a <Delete> document: 1 000 keys of 1 024 bytes and their XML
+DELETE_KEYS_MAX = 1000  # S3's own limit
+
+SIGNATURE_PARAMETERS = {
+    name.lower(): name
+    for name in (
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-SignedHeaders",
+        "X-Amz-Signature",
+        "X-Amz-Security-Token",
+    )
+}
+"""Parameters of a presigned URL (PRE-1, PRE-6), by their names in lower case."""
+
+_CHOOSES_QUERY = frozenset({"x-amz-algorithm", "x-amz-credential", "x-amz-signature"})  # SIG-12
+
+_SINGLE = frozenset(
+    {
+        "authorization",
+        "host",
+        "content-length",
+        "content-type",
+        "content-md5",
+        "range",
+        "expect",
+        "date",
+    }
+)
+"""Headers that may come once, as every x-amz-* but metadata (SIG-20)."""
+
+_ORDINARY = frozenset(
+    {
+        "x-amz-content-sha256",
+        "x-amz-date",
+        "x-amz-security-token",
+        "x-amz-checksum-mode",
+        "x-amz-sdk-checksum-algorithm",
+        "x-amz-user-agent",
+        "x-amz-decoded-content-length",
+        "x-amz-trailer",
+    }
+)
+"""x-amz-* headers of every request, which ask for nothing more than its operation does."""
+
+_MAY_HOLD_CONTROLS = frozenset(
+    {
+        "continuation-token",
+        "delimiter",
+        "key-marker",
+        "marker",
+        "prefix",
+        "start-after",
+        "upload-id-marker",
+        "version-id-marker",
+    }
+)
+"""Where a page of a list is continued with what the last page said, controls and all (LST-7, LST-13)."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """The names by which clients reach the gateway (PTH-7)."""
+
+    path_style: frozenset[str] = frozenset()
+    """Host names without port, in lower case; empty: any name that is not virtual."""
+    virtual: tuple[str, ...] = ()
+    """Names whose subdomains are buckets; each is a path-style name itself."""
+    s3_only: frozenset[str] = frozenset()
+    """Where no page and no cookie is known."""
+    public_authority: str = ""
+    """Host and port of `server.public_url`, which clients may have signed (SIG-5)."""
+    _styles: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def bucket(self, authority: str) -> str | None:
+        """The bucket that a Host header names; None for path style. Raises S3Error (InvalidRequest)."""
+        try:
+            return self._styles[authority]
+        except KeyError:
+            found = self._bucket(authority)
+        if len(self._styles) >= _STYLES_MAX:
+            self._styles.clear()
+        self._styles[authority] = found
+        return found
+
+    def _bucket(self, authority: str) -> str | None:
+        host = host_name(authority)
+        if host in self.path_style or host in self.virtual:
+            return None
+        for suffix in sorted(self.virtual, key=len, reverse=True):
+            if host.endswith("." + suffix):
+                return host[: -len(suffix) - 1]
+        if self.path_style:
+            raise S3Error(INVALID_REQUEST, "The Host header names none of this gateway's names.")
+        return None
+
+
+_STYLES_MAX = 1024  # remembered Host headers; a stranger may send any
+
+_HOST = re.compile(
+    r"(?P<name>(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
+    r"|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?"
+)
+
+
+def host_name(authority: str) -> str:
+    """A Host header's name in lower case, without port. Raises S3Error (InvalidRequest) (HTTP-4)."""
+    match = _HOST.fullmatch(authority.lower()) if len(authority) <= 300 else None
+    if match is None:
+        raise S3Error(INVALID_REQUEST, "The Host header is not a host name.")
+    return match["name"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ObjectName:
+    """An object, or a bucket where the key is empty, in the client's names."""
+
+    bucket: str
+    key: str = ""
+    version: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class DeleteEntry:
+    """One entry of a DeleteObjects body (DEL-4)."""
+
+    key: str
+    version: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    size: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Request:
+    """What a client asks of S3, decoded once."""
+
+    method: str
+    bucket: str
+    """Empty where the service itself is asked."""
+    key: str
+    """Empty where the bucket itself is asked."""
+    query: Pairs
+    """Every pair as it came, decoded: what the signature covers (SIG-21)."""
+    params: Pairs
+    """What belongs to the operation: without signature and `x-…` parameters, each name once."""
+    headers: Headers
+    """As they came, and those that a presigned URL carries in its query (PRE-8)."""
+    raw_path: str
+    """The path of the target as it came, for SIG-4."""
+    amz: tuple[str, ...] = ()
+    """Names of the x-amz-* headers that may ask for more than the operation's name does (OPS-7)."""
+    says: str | None = None
+    """`x-id`: the operation that the client believes it calls (OPS-2)."""
+    copy_source: ObjectName | None = None
+    rename_source: ObjectName | None = None
+    virtual: bool = False
+    """The bucket came from the Host header."""
+    presigned: bool = False
+    """The signature is in the query (SIG-12)."""
+    body_keys: tuple[DeleteEntry, ...] = ()
+    refused: tuple[tuple[DeleteEntry, Row], ...] = ()
+    """Entries of the body whose names nobody may use (DEL-10)."""
+    quiet: bool = False
+    """DeleteObjects: only failures are to be told (DEL-6)."""
+
+    def param(self, name: str, default: str | None = None) -> str | None:
+        """The value of a parameter of the operation."""
+        for key, value in self.params:
+            if key == name:
+                return value
+        return default
+
+    @property
+    def path(self) -> str:
+        """The resource as errors name it: `/bucket/key`."""
+        return f"/{self.bucket}/{self.key}" if self.key else f"/{self.bucket}"
+
+
+# The target
+
+_ABSOLUTE = re.compile(r"(?i:https?)://([^/?]*)(.*)", re.DOTALL)
+_OUTSIDE = re.compile(r"[^!-~]|#")
+
+WRITE_GET_OBJECT_RESPONSE = "/WriteGetObjectResponse"
+"""The one operation of S3 with a path of its own; no bucket can be called so."""
+
+
+def parse(head: RequestHead, hosts: Hosts) -> S3Request:
+    """
+    The request that a head makes. Raises S3Error: InvalidURI, InvalidBucketName, InvalidArgument,
+    InvalidRequest, KeyTooLongError.
+    """
+    headers = head.headers
+    _single(headers)
+    authority = headers.get("host")
+    if authority is None:
+        raise S3Error(INVALID_REQUEST, "A Host header is required.")
+    virtual = hosts.bucket(authority)
+    target = _origin_form(head.target, authority)
+    raw_path, mark, raw_query = target.partition("?")
+    bucket, key = _names(raw_path, virtual, head.method)
+    if not mark and "x-amz-copy-source" not in headers and "x-amz-rename-source" not in headers:
+        return S3Request(
+            method=head.method,
+            bucket=bucket,
+            key=key,
+            query=(),
+            params=(),
+            headers=headers,
+            raw_path=raw_path,
+            amz=_amz(headers),
+            virtual=virtual is not None,
+        )
+    query = decode_query(raw_query)
+    presigned, says, params, moved = _sorted_out(query)
+    if moved:
+        headers = _with_moved(headers, moved)
+    return S3Request(
+        method=head.method,
+        bucket=bucket,
+        key=key,
+        query=query,
+        params=params,
+        headers=headers,
+        raw_path=raw_path,
+        amz=_amz(headers),
+        says=says,
+        copy_source=_source(headers, "x-amz-copy-source"),
+        rename_source=_source_in(bucket, headers),
+        virtual=virtual is not None,
+        presigned=presigned,
+    )
+
+
+def _origin_form(target: str, authority: str) -> str:
+    """The target as path and query (PTH-12)."""
+    if _OUTSIDE.search(target):
+        raise S3Error(INVALID_URI, "The target holds what must be percent-encoded.")
+    if target[:1] == "/":
+        return target
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise S3Error(INVALID_URI, "The target is not a path.")
+    if absolute[1].lower() != authority.lower():  # HTTP-3
+        raise S3Error(INVALID_URI, "The target names another host than the Host header.")
+    rest = absolute[2]
+    return rest if rest[:1] == "/" else "/" + rest
+
+
+def _names(raw_path: str, virtual: str | None, method: str) -> tuple[str, str]:
+    """Bucket and key, decoded after they were told apart (PTH-13, PTH-14)."""
+    if virtual is not None:
+        bucket, raw_key = virtual, raw_path[1:]
+    elif raw_path == "/" or (raw_path == WRITE_GET_OBJECT_RESPONSE and method == "POST"):
+        return "", ""
+    else:
+        raw_bucket, _, raw_key = raw_path[1:].partition("/")
+        bucket = names.decode(raw_bucket) if "%" in raw_bucket else raw_bucket
+    if not names.is_bucket_name(bucket):
+        raise S3Error(INVALID_BUCKET_NAME)
+    return bucket, checked_key(raw_key) if raw_key else ""
+
+
+def checked_key(raw: str) -> str:
+    """A key from its one encoding. Raises S3Error (InvalidURI, KeyTooLongError) (PTH-1, PTH-3)."""
+    key = names.decode(raw) if "%" in raw else raw
+    if refusal := key_refusal(key):
+        raise S3Error(refusal)
+    return key
+
+
+def key_refusal(key: str) -> Row | None:
+    """Why nobody may use the key, whatever is granted; None where it may be used."""
+    if names.has_control(key):
+        return INVALID_URI
+    if "." in key and names.has_dot_segment(key):
+        return INVALID_URI
+    return KEY_TOO_LONG if names.is_too_long(key) else None
+
+
+# The headers
+
+
+def _single(headers: Headers) -> None:
+    """Refuses a doubled single header, also where one spells `-` as `_` (SIG-20), and bad bytes."""
+    pairs, once = headers.pairs, headers.names()
+    text = "\n".join(once)
+    if "_" in text or text.count("\n") + 1 != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            name = name.replace("_", "-")
+            if name in seen and (name in _SINGLE or _single_amz(name)):
+                raise S3Error(INVALID_REQUEST, f"The header {name} came twice.")
+            seen.add(name)
+    values = "".join([value for _, value in pairs])
+    if not values.isascii():
+        try:
+            values.encode("utf-8")
+        except UnicodeEncodeError as error:  # AIO-14: such bytes would vanish on the way out
+            raise S3Error(INVALID_ARGUMENT, "A header is not UTF-8.") from error
+
+
+def _single_amz(name: str) -> bool:
+    return name.startswith("x-amz-") and not name.startswith("x-amz-meta-")
+
+
+def _amz(headers: Headers) -> tuple[str, ...]:
+    return tuple(
+        [name for name in headers.names() if name[:6] == "x-amz-" and name not in _ORDINARY]
+    )
+
+
+# The query
+
+
+def decode_query(raw: str) -> Pairs:
+    """
+    The pairs of a query, decoded once: `+` is a space, a bare name has the value "" (SIG-21).
+
+    Raises S3Error (InvalidURI).
+    """
+    pairs = []
+    for piece in raw.split("&"):
+        if not piece:
+            continue
+        name, _, value = piece.partition("=")
+        if "%" in piece or "+" in piece:
+            name = names.decode(name.replace("+", " "))
+            value = names.decode(value.replace("+", " "))
+            if names.has_control(name) or (
+                name not in _MAY_HOLD_CONTROLS and names.has_control(value)
+            ):
+                raise S3Error(INVALID_URI, "The query holds a control character.")
+        pairs.append((name, value))
+    return tuple(pairs)
+
+
+def _sorted_out(query: Pairs) -> tuple[bool, str | None, Pairs, Pairs]:
+    """Whether the query is signed, its `x-id`, the operation's own parameters, and headers (PRE-8)."""
+    presigned = False
+    says: str | None = None
+    params: list[tuple[str, str]] = []
+    amz: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for name, value in query:
+        lower = name.lower() if name[:1] in "xX" else name
+        if lower[:2] == "x-" and lower[:6] == "x-amz-":
+            presigned = presigned or lower in _CHOOSES_QUERY
+            amz.append((lower, value))
+            continue
+        if name in seen:  # PTH-19
+            raise S3Error(INVALID_ARGUMENT, "A parameter came twice.", argument_name=name)
+        seen.add(name)
+        if name == "x-id":
+            says = value
+        elif lower[:2] != "x-":  # S3 ignores what begins so (OPS-2)
+            params.append((name, value))
+    return presigned, says, tuple(params), _moved(amz, presigned)
+
+
+def _moved(amz: list[tuple[str, str]], presigned: bool) -> Pairs:
+    """The x-amz-* parameters that stand for headers (PRE-8)."""
+    if amz and not presigned:
+        raise S3Error(
+            INVALID_ARGUMENT, "The parameter belongs to a presigned URL.", argument_name=amz[0][0]
+        )
+    moved = tuple(pair for pair in amz if pair[0] not in SIGNATURE_PARAMETERS)
+    if len({name for name, _ in moved}) != len(moved):
+        raise S3Error(AUTHORIZATION_QUERY_PARAMETERS_ERROR, "An x-amz- parameter came twice.")
+    return moved
+
+
+def _with_moved(headers: Headers, moved: Pairs) -> Headers:
+    for name, _ in moved:
+        if name in headers:
+            raise S3Error(INVALID_REQUEST, f"{name} came in the query and as a header.")
+    return Headers((*headers.pairs, *moved))
+
+
+# Copy and rename sources
+
+
+def _source(headers: Headers, name: str) -> ObjectName | None:
+    value = headers.get(name)
+    return None if value is None else copy_source(value, name)
+
+
+def _source_in(bucket: str, headers: Headers) -> ObjectName | None:
+    """The source of a rename, which is a key of the same bucket (CPY-12)."""
+    source = _source(headers, "x-amz-rename-source")
+    if source is not None and (source.bucket != bucket or source.version is not None):
+        raise _bad_source("x-amz-rename-source")
+    return source
+
+
+def copy_source(value: str, name: str = "x-amz-copy-source") -> ObjectName:
+    """
+    The object that x-amz-copy-source names: `[/]bucket/key[?versionId=v]`. Raises S3Error (InvalidArgument).
+
+    Cut at the first raw `?`, then decoded once: a key may hold an encoded "?versionId=", and what
+    is authorised here must be what the upstream copies (CPY-1).
+    """
+    path, mark, tail = value.partition("?")
+    path = path[1:] if path[:1] == "/" else path
+    try:
+        raw_bucket, slash, raw_key = path.partition("/")
+        if slash:
+            bucket, key = names.decode(raw_bucket), names.decode(raw_key)
+        else:  # CPY-2: all of it encoded, the separator too
+            whole = names.decode(path)
+            whole = whole[1:] if whole[:1] == "/" and value[:1] != "/" else whole
+            bucket, _, key = whole.partition("/")
+        version = _source_version(tail) if mark else None
+    except S3Error as error:
+        raise _bad_source(name) from error
+    if not key or not names.is_bucket_name(bucket) or key_refusal(key) or version == "":
+        raise _bad_source(name)
+    return ObjectName(bucket, key, version)
+
+
+def _source_version(tail: str) -> str:
+    """The value of the one parameter that may follow a source; "" where it is something else."""
+    name, _, value = tail.partition("=")
+    if name != "versionId" or "&" in value or "?" in value:
+        return ""
+    version = names.decode(value)
+    return "" if names.has_control(version) else version
+
+
+def _bad_source(name: str) -> S3Error:
+    return S3Error(
+        INVALID_ARGUMENT, f"{name} is not /bucket/key, URL-encoded once.", argument_name=name
+    )
+
+
+# DeleteObjects
+
+
+def with_keys(request: S3Request, document: bytes) -> S3Request:
+    """
+    The request with the entries of its <Delete> body. Raises S3Error (MalformedXML) (DEL-1, DEL-2).
+
+    Entries whose key nobody may use are set aside in `refused`, so that one bad name neither
+    shields the rest from deletion nor is deleted by another reading (DEL-10).
+    """
+    try:
+        root = xml.parse(document, limit=DELETE_BODY_MAX)
+        quiet = root.one("Quiet")
+        entries = [_entry(element) for element in root.all("Object")]
+    except xml.XMLError as error:
+        raise S3Error(MALFORMED_XML) from error
+    if root.name != "Delete" or not 1 <= len(entries) <= DELETE_KEYS_MAX:
+        raise S3Error(MALFORMED_XML)
+    refusals = [(entry, key_refusal(entry.key)) for entry in entries]
+    return replace(
+        request,
+        body_keys=tuple(entry for entry, refusal in refusals if refusal is None),
+        refused=tuple((entry, refusal) for entry, refusal in refusals if refusal is not None),
+        quiet=(quiet or "").strip().lower() == "true",
+    )
+
+
+def _entry(element: xml.Element) -> DeleteEntry:
+    key = element.one("Key")
+    if not key:
+        raise xml.XMLError("an entry without a key")
+    return DeleteEntry(
+        key=key,
+        version=element.one("VersionId") or None,
+        etag=element.one("ETag"),
+        last_modified=element.one("LastModifiedTime"),
+        size=element.one("Size"),
+    )
