@@ -305,7 +305,7 @@ def test_sig_4_equals_curls(path, query):
 # --- the pieces -----------------------------------------------------------------------------
 
 
-@given(st.datetimes())
+@given(st.datetimes().filter(lambda moment: moment.year >= 1000))
 def test_sig_6_dates_are_iso_basic(moment):
     """The stamp is what strftime writes."""
     assert amz_date(moment) == moment.strftime("%Y%m%dT%H%M%SZ")

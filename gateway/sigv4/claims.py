@@ -1,0 +1,300 @@
+"""
+The proof that a request offers by AWS Signature Version 4, taken apart: header or query.
+
+Reading is apart from believing: what is claimed here is judged in `verify`, with the secret of
+the key id that is claimed. "Not mine" is None; "mine, and wrong" raises, so that a proof that is
+there and broken is never followed by a weaker one (SIG-25).
+
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html,
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from gateway.identity import Secret
+from gateway.message import Headers, Pairs, RequestHead
+from gateway.s3 import errors
+from gateway.s3.errors import Row, S3Error
+from gateway.s3.request import SIGNATURE_PARAMETERS, S3Request
+from gateway.sigv4.sign import ALGORITHM, TERMINATOR, amz_date
+
+LIFE_MAX = 604800  # seconds of a presigned URL: seven days, as S3
+
+_HEADER = errors.AUTHORIZATION_HEADER_MALFORMED
+_QUERY = errors.AUTHORIZATION_QUERY_PARAMETERS_ERROR
+
+_TOKEN_PARAMETER = "X-Amz-Security-Token"  # noqa: S105 # the parameter's name
+_REQUIRED = tuple(name for name in SIGNATURE_PARAMETERS.values() if name != _TOKEN_PARAMETER)
+_CHOOSE_QUERY = frozenset({"x-amz-algorithm", "x-amz-credential", "x-amz-signature"})
+_SIGV2 = frozenset({"awsaccesskeyid", "signature"})
+
+_ISO = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_DATE = re.compile(r"[0-9]{8}")
+_REGION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SIGNATURE = re.compile(r"[0-9a-f]{64}")
+_EXPIRES = re.compile(r"[0-9]{1,6}")  # ASCII: int() alone takes "+5", "1_0" and other digits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What a request says of itself. Nothing of it is believed yet."""
+
+    key_id: str
+    date: str
+    region: str
+    service: str
+    signed_headers: tuple[str, ...]
+    signature: str = field(repr=False)
+    when: datetime
+    stamp: str
+    """`when` in ISO basic form, as it stands in the string to sign."""
+    session_token: Secret | None = None
+    payload: str | None = None
+    """The client token, as received; None where there is none."""
+    presigned: bool = False
+    expires: int | None = None
+    """Seconds that a presigned URL is valid."""
+
+    @property
+    def scope(self) -> str:
+        return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
+
+
+def claimed(head: RequestHead, request: S3Request, *, service: str = "s3") -> Claimed | None:
+    """
+    The SigV4 proof that a request offers; None where it offers none.
+
+    Raises S3Error where it offers a broken one, two of them, or one of another version. Fields
+    that may come only once are single already: `s3.request.parse` saw to it (SIG-20).
+    """
+    authorization = head.headers.get("authorization")
+    if request.query and _chooses_query(request.query):
+        if authorization is not None:  # SIG-2
+            raise S3Error(
+                errors.INVALID_REQUEST,
+                "Only one proof is allowed: a signature in the query, or an Authorization header.",
+            )
+        return _from_query(head, request, service)
+    if authorization is None or authorization[:3].upper() != "AWS":
+        return None
+    return _from_header(head, authorization, request, service)
+
+
+def _chooses_query(query: Pairs) -> bool:
+    """SIG-12: by what was chosen, in any case, not by what a later check finds. SIG-14: not SigV2."""
+    names = {name.lower() for name, _ in query}
+    if names & _SIGV2:
+        raise _other_version()
+    return not names.isdisjoint(_CHOOSE_QUERY)
+
+
+def _other_version() -> S3Error:
+    return S3Error(
+        errors.INVALID_REQUEST,
+        f"The authorization mechanism is not supported. Please use {ALGORITHM}.",
+    )
+
+
+# --- the Authorization header ---------------------------------------------------------------
+
+
+def _from_header(
+    head: RequestHead, authorization: str, request: S3Request, service: str
+) -> Claimed:
+    scheme, _, rest = authorization.partition(" ")
+    if scheme != ALGORITHM:  # SIG-14
+        raise _other_version()
+    parts = _parts(rest)
+    key_id, date, region = _credential(parts["Credential"], service, _HEADER)
+    when, stamp = _header_date(head.headers)
+    _same_day(date, stamp, _HEADER)
+    token = head.headers.get("x-amz-security-token")
+    return Claimed(
+        key_id=key_id,
+        date=date,
+        region=region,
+        service=service,
+        signed_headers=_signed_headers(parts["SignedHeaders"], _HEADER),
+        signature=_hex(parts["Signature"], _HEADER),
+        when=when,
+        stamp=stamp,
+        session_token=None if token is None else Secret(token),
+        payload=request.headers.get("x-amz-content-sha256"),
+    )
+
+
+def _parts(text: str) -> dict[str, str]:
+    """SIG-18: three parts, each once, in any order, comma with or without a space."""
+    pieces = [piece.strip(" \t").partition("=") for piece in text.split(",")]
+    parts = {name: value for name, _, value in pieces}
+    if len(pieces) != 3 or parts.keys() != {"Credential", "SignedHeaders", "Signature"}:
+        raise S3Error(
+            _HEADER,
+            "The authorization header is malformed; it must hold Credential, SignedHeaders and "
+            "Signature, each once.",
+        )
+    return parts
+
+
+def _header_date(headers: Headers) -> tuple[datetime, str]:
+    """SIG-6: x-amz-date, else Date, which some write by RFC 1123; and the same in ISO basic."""
+    own = headers.get("x-amz-date")
+    text = (headers.get("date") or "") if own is None else own
+    when = _iso(text)
+    if when is not None:
+        return when, text
+    when = _rfc1123(text) if own is None else None
+    if when is None:
+        raise S3Error(
+            errors.ACCESS_DENIED,
+            "AWS authentication requires a valid Date or x-amz-date header.",
+        )
+    return when, amz_date(when)
+
+
+def _rfc1123(text: str) -> datetime | None:
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return None if when.tzinfo is None else when.astimezone(UTC)
+
+
+# --- the query ------------------------------------------------------------------------------
+
+
+def _from_query(head: RequestHead, request: S3Request, service: str) -> Claimed:
+    values = _parameters(request.query)
+    if values["X-Amz-Algorithm"] != ALGORITHM:
+        if values["X-Amz-Algorithm"].startswith("AWS4-"):
+            raise _other_version()
+        raise _broken("X-Amz-Algorithm", f"must be {ALGORITHM}")
+    key_id, date, region = _credential(values["X-Amz-Credential"], service, _QUERY)
+    when = _iso(values["X-Amz-Date"])
+    if when is None:
+        raise _broken("X-Amz-Date", "must be in the ISO 8601 basic form yyyyMMddTHHmmssZ")
+    _same_day(date, values["X-Amz-Date"], _QUERY)
+    if "x-amz-security-token" in head.headers and _TOKEN_PARAMETER in values:  # SIG-13
+        raise S3Error(errors.INVALID_TOKEN, "The session token is there twice.")
+    token = values.get(_TOKEN_PARAMETER, head.headers.get("x-amz-security-token"))
+    return Claimed(
+        key_id=key_id,
+        date=date,
+        region=region,
+        service=service,
+        signed_headers=_signed_headers(values["X-Amz-SignedHeaders"], _QUERY),
+        signature=_hex(values["X-Amz-Signature"], _QUERY),
+        when=when,
+        stamp=values["X-Amz-Date"],
+        session_token=None if token is None else Secret(token),
+        payload=request.headers.get("x-amz-content-sha256"),
+        presigned=True,
+        expires=_life(values["X-Amz-Expires"]),
+    )
+
+
+def _parameters(query: Pairs) -> dict[str, str]:
+    """PRE-1: each parameter of the signature exactly once, and spelt exactly so."""
+    values: dict[str, str] = {}
+    for name, value in query:
+        proper = SIGNATURE_PARAMETERS.get(name.lower())
+        if proper is None:
+            continue
+        if name != proper:
+            raise _broken(proper, f"is spelt {name!r}")
+        if name in values:
+            raise _broken(name, "is there twice")
+        values[name] = value
+    for name in _REQUIRED:
+        if name not in values:
+            raise _broken(name, "is missing")
+    return values
+
+
+def _life(text: str) -> int:
+    """PRE-2: ASCII digits, from one second to seven days."""
+    seconds = int(text) if _EXPIRES.fullmatch(text) else 0
+    if not 1 <= seconds <= LIFE_MAX:
+        raise _broken("X-Amz-Expires", f"must be a number of seconds from 1 to {LIFE_MAX}")
+    return seconds
+
+
+def _broken(name: str, what: str) -> S3Error:
+    return S3Error(_QUERY, f"The query parameter {name} {what}.")
+
+
+# --- what both hold -------------------------------------------------------------------------
+
+
+def _credential(text: str, service: str, malformed: Row) -> tuple[str, str, str]:
+    """Key id, date, region. Split from the right: an id may hold a slash (SIG-18)."""
+    pieces = text.rsplit("/", 4)
+    if len(pieces) != 5 or not pieces[0] or not _DATE.fullmatch(pieces[1]):
+        raise S3Error(
+            malformed,
+            "The credential is malformed; expected "
+            '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
+        )
+    key_id, date, region, named, terminator = pieces
+    if not _REGION.fullmatch(region):
+        raise S3Error(malformed, "The credential is malformed; its region is not a name.")
+    if named != service:
+        raise S3Error(
+            malformed,
+            f'The credential is malformed; incorrect service "{named}". '
+            f'This endpoint belongs to "{service}".',
+        )
+    if terminator != TERMINATOR:
+        raise S3Error(
+            malformed,
+            f'The credential is malformed; incorrect terminal "{terminator}". '
+            f'This endpoint uses "{TERMINATOR}".',
+        )
+    return key_id, date, region
+
+
+def _signed_headers(text: str, malformed: Row) -> tuple[str, ...]:
+    """SIG-18: lower case, sorted, without repeats."""
+    names = text.split(";")
+    if text != text.lower() or "" in names or names != sorted(set(names)):
+        raise S3Error(malformed, "SignedHeaders must be lower-case names, sorted, each once.")
+    return tuple(names)
+
+
+def _hex(text: str, malformed: Row) -> str:
+    """SIG-9: any other shape is refused before an HMAC."""
+    if not _SIGNATURE.fullmatch(text):
+        raise S3Error(malformed, "The signature must be 64 lower-case hexadecimal digits.")
+    return text
+
+
+def _same_day(date: str, stamp: str, malformed: Row) -> None:
+    """SIG-6: a key is derived for a day, and no older key may sign a newer request."""
+    day = stamp[:8]
+    if date != day:
+        raise S3Error(
+            malformed,
+            f'Invalid credential date "{date}". This date is not the same as X-Amz-Date: "{day}".',
+        )
+
+
+def _iso(text: str) -> datetime | None:
+    if not _ISO.fullmatch(text):
+        return None
+    try:
+        return datetime(
+            int(text[:4]),
+            int(text[4:6]),
+            int(text[6:8]),
+            int(text[9:11]),
+            int(text[11:13]),
+            int(text[13:15]),
+            tzinfo=UTC,
+        )
+    except ValueError:
+        return None
