@@ -100,7 +100,7 @@ def refusal(error: BaseException, *, anonymous: bool) -> Refusal:
                 message=error.message,
                 headers=error.headers,
                 close=error.close,
-                retry_after=RETRY_AFTER if error.status == 503 else 0,
+                retry_after=RETRY_AFTER if error.status == 503 and not _says_when(error) else 0,
                 detail=dict(error.detail),
             )
         case LoginError():
@@ -148,6 +148,10 @@ def refusal(error: BaseException, *, anonymous: bool) -> Refusal:
                 code="InternalError",
                 message="We encountered an internal error. Please try again.",
             )
+
+
+def _says_when(error: S3Error) -> bool:
+    return any(name == "retry-after" for name, _ in error.headers)
 
 
 def _denied(error: AccessDenied, *, anonymous: bool) -> Refusal:
