@@ -28,7 +28,8 @@ from joserfc.errors import JoseError
 from gateway import errors
 from gateway.errors import Reason, TokenError
 from gateway.keyring import same
-from gateway.oidc.providers import Metadata, Provider, VerificationKeys
+from gateway.oidc.keyset import VerificationKeys
+from gateway.oidc.providers import Metadata, Provider
 
 TOKEN_MAX = 16 * 1024  # characters: sixty groups make four thousand; aiohttp carries no more
 HEADER_MAX = 4096  # bytes: an x5c chain fits, whatever we do with it
@@ -103,10 +104,10 @@ def unverified_issuer(parsed: Parsed) -> str:
 
 def verify_login(
     parsed: Parsed,
+    *,
     keys: VerificationKeys,
     provider: Provider,
     metadata: Metadata,
-    *,
     nonce: str,
     access_token: str | None,
     now: datetime,
@@ -136,10 +137,10 @@ class Original:
 
 def verify_refreshed(
     parsed: Parsed,
+    *,
     keys: VerificationKeys,
     provider: Provider,
     metadata: Metadata,
-    *,
     original: Original,
     access_token: str | None,
     now: datetime,
@@ -162,7 +163,12 @@ def verify_refreshed(
 
 
 def verify_bearer(
-    parsed: Parsed, keys: VerificationKeys, provider: Provider, metadata: Metadata, *, now: datetime
+    parsed: Parsed,
+    *,
+    keys: VerificationKeys,
+    provider: Provider,
+    metadata: Metadata,
+    now: datetime,
 ) -> Claims:
     """The claims of an ID or access token shown by a program (OID-16). Raises TokenError."""
     claims = _genuine(parsed, keys, metadata, _BEARER_TYPES)
@@ -186,7 +192,12 @@ class LogoutToken:
 
 
 def verify_logout(
-    parsed: Parsed, keys: VerificationKeys, provider: Provider, metadata: Metadata, *, now: datetime
+    parsed: Parsed,
+    *,
+    keys: VerificationKeys,
+    provider: Provider,
+    metadata: Metadata,
+    now: datetime,
 ) -> LogoutToken:
     """A back-channel logout token (OID-15). Raises TokenError, UnknownKey."""
     claims = _genuine(parsed, keys, metadata, _LOGOUT_TYPES)

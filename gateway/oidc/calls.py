@@ -1,0 +1,163 @@
+"""
+One call to an identity provider: a request, an answer within limits, nothing repeated.
+
+No redirect is followed, no cookie kept, nothing decompressed, no more than 256 KiB read, TLS
+verified against the system's authorities or the configured one (SSR-2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+
+from gateway import errors
+from gateway.errors import ProviderError
+from gateway.oidc.providers import Provider
+
+CONNECT = 3.0  # seconds
+TOTAL = 10.0  # seconds for documents, keys and userinfo
+ANSWER_MAX = 256 * 1024  # bytes; a key set of a hundred keys with certificates has 200 KiB
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Status and body of an answer."""
+
+    status: int
+    body: bytes
+
+    def document(self) -> object:
+        """The body as JSON. Raises ProviderError (PROVIDER_ANSWER)."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise ProviderError(errors.PROVIDER_ANSWER, problem="the answer is not JSON") from None
+
+
+class Calls:
+    """The HTTP client for providers, with or without the environment's proxy."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._contexts: dict[str, ssl.SSLContext] = {}
+
+    async def close(self) -> None:
+        """Safe to call twice."""
+        while self._sessions:
+            await self._sessions.popitem()[1].close()
+
+    async def document(self, given: Provider, url: str) -> object:
+        """A JSON document of a provider. Raises ProviderError."""
+        headers = {}
+        same_host = urlsplit(url).netloc == urlsplit(given.config_url).netloc
+        # The token of our pod goes to whom the cluster's own CA vouches for, and to nobody else.
+        if given.token_file and (given.ca or same_host):
+            token = await asyncio.to_thread(_read, given.token_file)
+            headers["Authorization"] = f"Bearer {token}"
+        reply = await self.call(given, "GET", url, headers=headers, seconds=TOTAL)
+        if reply.status != 200:
+            raise ProviderError(errors.PROVIDER_AWAY, problem=f"status {reply.status}")
+        return reply.document()
+
+    async def post(
+        self,
+        given: Provider,
+        url: str,
+        form: Mapping[str, str],
+        headers: Mapping[str, str],
+        *,
+        seconds: float,
+    ) -> Reply:
+        """A form, sent once. Raises ProviderError."""
+        return await self.call(
+            given,
+            "POST",
+            url,
+            headers={**headers, "Content-Type": "application/x-www-form-urlencoded"},
+            data=urlencode(form).encode(),
+            seconds=seconds,
+        )
+
+    async def call(
+        self,
+        given: Provider,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        seconds: float,
+        data: bytes | None = None,
+    ) -> Reply:
+        """One request, one answer, nothing repeated. Raises ProviderError."""
+        context = await self._context(given.ca)
+        try:
+            async with self._session(given.trust_env).request(
+                method,
+                url,
+                data=data,
+                headers={
+                    "Accept": "application/json",
+                    "Accept-Encoding": "identity",
+                    **headers,
+                },
+                allow_redirects=False,
+                ssl=context,
+                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT),
+            ) as answer:
+                return Reply(answer.status, await _body(answer))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as failed:
+            raise ProviderError(
+                errors.PROVIDER_AWAY, problem=f"{type(failed).__name__}: {failed}"
+            ) from failed
+
+    def _session(self, trust_env: bool) -> aiohttp.ClientSession:
+        session = self._sessions.get(trust_env)
+        if session is None:
+            session = self._sessions[trust_env] = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=trust_env,
+                connector=aiohttp.TCPConnector(limit_per_host=20),
+            )
+        return session
+
+    async def _context(self, ca: str) -> ssl.SSLContext | bool:
+        if not ca:
+            return True
+        context = self._contexts.get(ca)
+        if context is None:
+            try:
+                context = await asyncio.to_thread(ssl.create_default_context, cafile=ca)
+            except (OSError, ssl.SSLError) as failed:
+                raise ProviderError(errors.PROVIDER_AWAY, problem=f"{ca}: {failed}") from failed
+            self._contexts[ca] = context
+        return context
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """At most ANSWER_MAX bytes. Raises ProviderError for more, a redirect, or a coding."""
+    if 300 <= answer.status < 400:
+        raise ProviderError(errors.PROVIDER_ANSWER, problem=f"a redirect ({answer.status})")
+    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ProviderError(errors.PROVIDER_ANSWER, problem="a compressed answer nobody asked for")
+    parts, size = [], 0
+    async for part in answer.content.iter_any():
+        size += len(part)
+        if size > ANSWER_MAX:
+            raise ProviderError(errors.PROVIDER_ANSWER, problem="the answer is too long")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError as failed:
+        raise ProviderError(errors.PROVIDER_AWAY, problem=f"{path}: {failed}") from failed
