@@ -118,12 +118,15 @@ def _statements(value: object) -> Iterable[Statement]:
     effect = _effect(statement.get("Effect"))
     actions = _actions(_strings(statement.get("Action"), "Action"))
     for resource in _strings(statement.get("Resource"), "Resource"):
-        for level, bucket, keys in _resource(resource):
-            chosen = actions & ACTIONS_OF[level]
-            if chosen:
-                yield Statement(
-                    effect=effect, actions=tuple(sorted(chosen)), buckets=(bucket,), keys=(keys,)
-                )
+        levels, bucket, keys = _resource(resource)
+        chosen = {action for level in levels for action in actions & ACTIONS_OF[level]}
+        if chosen:
+            yield Statement(
+                effect=effect,
+                actions=("s3:*",) if chosen == ACTIONS else tuple(sorted(chosen)),
+                buckets=(bucket,),
+                keys=(keys,),
+            )
 
 
 def _effect(value: object) -> Literal["allow", "deny"]:
@@ -152,22 +155,22 @@ def _actions(patterns: list[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _resource(resource: str) -> Iterable[tuple[Level, str, str]]:
-    """Level, bucket pattern and key pattern of what a resource names."""
+def _resource(resource: str) -> tuple[tuple[Level, ...], str, str]:
+    """What a resource names: at which levels, in which buckets, which keys."""
     if resource in ("*", f"{_ARN}*"):
         # In IAM `arn:aws:s3:::*` matches every ARN of S3: its star does not stop at a slash.
-        return [(level, "*", "**") for level in Level]
+        return tuple(Level), "*", "**"
     if not resource.startswith(_ARN) or "${" in resource or "?" in resource:
         raise MalformedPolicy(f"the resource {resource!r} is not supported here")
     bucket, slash, key = resource.removeprefix(_ARN).partition("/")
     if not _BUCKET.fullmatch(bucket) or (slash and not key):
         raise MalformedPolicy(f"the resource {resource!r} is not supported here")
     if slash:
-        return [(Level.OBJECT, bucket, _key_pattern(key))]
+        return (Level.OBJECT,), bucket, _key_pattern(key)
     if bucket.endswith("*"):
         # `arn:aws:s3:::lab*` matches the ARN of an object in lab-1 as well, as IAM reads it.
-        return [(Level.BUCKET, bucket, "**"), (Level.OBJECT, bucket, "**")]
-    return [(Level.BUCKET, bucket, "**")]
+        return (Level.BUCKET, Level.OBJECT), bucket, "**"
+    return (Level.BUCKET,), bucket, "**"
 
 
 def _key_pattern(key: str) -> str:

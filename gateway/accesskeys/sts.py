@@ -272,7 +272,7 @@ def credentials_xml(call: Call, keys: TemporaryKeys, proof: Proof, request_id: s
         if isinstance(call, WebIdentity):
             parts.append(_leaf("SubjectFromWebIdentityToken", proof.identity.subject))
             parts.append(_leaf("Provider", proof.identity.issuer))
-    return _answer(_ACTION_OF[type(call)], "".join(parts), request_id)
+    return _answer(action_of(call), "".join(parts), request_id)
 
 
 def caller_xml(identity: Identity, request_id: str) -> bytes:
@@ -296,6 +296,11 @@ _ACTION_OF = {
     SessionToken: "GetSessionToken",
     Caller: "GetCallerIdentity",
 }
+
+
+def action_of(call: Call) -> str:
+    """The name of a call's action."""
+    return _ACTION_OF[type(call)]
 
 
 def _answer(action: str, body: str, request_id: str) -> bytes:
