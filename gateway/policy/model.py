@@ -183,9 +183,14 @@ class Grant:
 
     @property
     def route(self) -> tuple[object, ...]:
-        """Two names with equal routes can be served by one upstream request (CPY-6, DEL-9)."""
-        place = (self.target_bucket, self.target_prefix, self.keys) if self.scope_down else ()
-        return (self.upstream, self.credentials, self.session_name, self.tags, place)
+        """A copy between grants of one route is one upstream request (CPY-6)."""
+        scope = (self.target_bucket, self.target_prefix, self.keys) if self.scope_down else ()
+        return (self.upstream, self.credentials, scope)
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Grants of one place serve the same object under the same credentials."""
+        return (self.upstream, self.credentials, self.target_bucket, self.target_prefix)
 
     def named(self, bucket: str) -> Grant:
         """The same for one bucket that the pattern matches."""
@@ -235,6 +240,7 @@ class RefusedGrant:
     """A grant whose rule matches, and which a template or a tag refused."""
 
     bucket: str
+    actions: frozenset[str]
     rule: str
     reason: Reason
     detail: Mapping[str, str]
@@ -253,6 +259,8 @@ def _filled(reason: Reason, detail: Mapping[str, str]) -> str:
 
 # Decisions
 
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -265,7 +273,7 @@ class Outcome:
     reason: Reason
     rule: str | None = None
     """The rule that granted or forbade."""
-    detail: Mapping[str, str] = MappingProxyType({})
+    detail: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
     @property
     def granted(self) -> bool:
@@ -296,10 +304,12 @@ class Decision:
     outcomes: tuple[Outcome, ...]
     allowed: bool
     grant: Grant | None
-    """What serves the target; None for ListBuckets and where no key of DeleteObjects is left."""
+    """What serves the target; None for ListBuckets, and where the answer is no."""
     visible: Visible | None = None
     """For lists: what may be shown; None where everything may (LST-10)."""
-    dropped: Mapping[int, Outcome] = MappingProxyType({})
+    source: Grant | None = None
+    """Of a copy or a rename: what maps the source's name."""
+    dropped: Mapping[int, Outcome] = field(default_factory=lambda: _NOTHING)
     """DeleteObjects: places in `body_keys` that are refused, and why."""
 
     @property
@@ -333,7 +343,7 @@ class Decision:
 class BucketView:
     """Of one identity's grants and denies, those that concern one bucket, by action."""
 
-    __slots__ = ("bucket", "denies", "grants", "narrowings", "refused")
+    __slots__ = ("_statements", "bucket", "denies", "grants", "narrowings", "refused")
 
     def __init__(
         self,
@@ -350,6 +360,21 @@ class BucketView:
         self.refused = refused
         self.narrowings = narrowings
         """Each of them must allow as well."""
+        self._statements: dict[str, tuple[tuple[Narrow, ...], ...]] = {}
+
+    def statements(self, action: str) -> tuple[tuple[Narrow, ...], ...]:
+        """Of each narrowing, the statements that speak of the action."""
+        found = self._statements.get(action)
+        if found is None:  # as many as the table of operations has actions, at most
+            found = self._statements[action] = tuple(
+                tuple(statement for statement in narrowing if statement.speaks_of(action))
+                for narrowing in self.narrowings
+            )
+        return found
+
+    def forbidden(self, action: str) -> bool:
+        """The action is forbidden on the whole bucket."""
+        return any(deny.covers("") for deny in self.denies.get(action, ()))
 
 
 @final
@@ -363,6 +388,15 @@ class Narrow:
 
     def speaks_of(self, action: str) -> bool:
         return any(pattern.matches(action) for pattern in self.actions)
+
+    def matches(self, key: str) -> bool:
+        return any(pattern.matches(key) for pattern in self.patterns)
+
+    def reaches(self, prefix: str) -> bool:
+        return any(pattern.reaches(prefix) for pattern in self.patterns)
+
+    def covers(self, prefix: str) -> bool:
+        return any(pattern.covers(prefix) for pattern in self.patterns)
 
 
 VIEWS_MAX = 256  # buckets remembered for one identity: names that requests bring are a stranger's
@@ -398,16 +432,17 @@ class Entitlements:
     def named_buckets(self) -> list[str]:
         """Buckets that grants name, in order, each once; without those that a narrowing takes away."""
         names = dict.fromkeys(grant.bucket for grant in self.grants if not grant.pattern)
-        return [name for name in names if self.view(name).grants and self._narrowed_to(name)]
+        return [name for name in names if self._open(name)]
 
     def patterns(self) -> list[Grant]:
         """Grants for buckets that a pattern matches."""
         return [grant for grant in self.grants if grant.pattern]
 
-    def _narrowed_to(self, bucket: str) -> bool:
-        return all(
-            any(statement.allow for statement in narrowing)
-            for narrowing in self.view(bucket).narrowings
+    def _open(self, bucket: str) -> bool:
+        """Something is left of the bucket after denies and narrowings."""
+        view = self.view(bucket)
+        return any(not view.forbidden(action) for action in view.grants) and all(
+            any(statement.allow for statement in narrowing) for narrowing in view.narrowings
         )
 
     def _made(self, bucket: str) -> BucketView:

@@ -91,8 +91,8 @@ class Pattern:
 def _regex(parts: list[str]) -> re.Pattern[str] | None:
     if sum(part in ("*", "**") for part in parts) > _REGEX_STARS:
         return None
-    parts = {"*": "[^/]*", "**": ".*", "?": "."}
-    return re.compile("".join(parts.get(part) or re.escape(part[-1]) for part in parts), re.DOTALL)
+    wild = {"*": "[^/]*", "**": ".*", "?": "."}
+    return re.compile("".join(wild.get(part) or re.escape(part[-1]) for part in parts), re.DOTALL)
 
 
 def _split(text: str, *, names: bool) -> list[str]:
