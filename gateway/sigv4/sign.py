@@ -84,9 +84,6 @@ class SigningKeys:
             self._cache.put(entry, key)
         return key
 
-    def __len__(self) -> int:
-        return len(self._cache)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:

@@ -418,10 +418,10 @@ def test_sig_16_the_cache_is_bounded_and_finding_enters_nothing():
         date = f"{NOW + timedelta(days=day):%Y%m%d}"
         assert keys.find("id", AWS.secret, date, "r", "s3") is None
 
-    assert len(keys) == 0
+    assert len(keys._cache) == 0
     for region in "abc":
         keys.keep("id", AWS.secret, "20261124", region, "s3", b"k")
-    assert len(keys) == 2
+    assert len(keys._cache) == 2
 
 
 def test_sig_15_neither_key_nor_signature_shows_in_a_repr():
