@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from gateway.server.middleware import API_HEADERS
+from gateway.server.wire import SERVER_NAME
+
 if TYPE_CHECKING:
     from gateway.identity import Proof
     from gateway.message import RequestHead
@@ -28,6 +31,8 @@ class Exchange:
     now: datetime
     request_id: str
     event: AuditEvent
+    clock: Callable[[], datetime]
+    """For what must be stamped at the moment it is done, such as a signature (FWD-1)."""
     proof: Proof | None = None
     """Who asked, once that is known."""
     set_cookies: list[str] = field(default_factory=list)
@@ -47,11 +52,25 @@ class Exchange:
 class Request(web.Request):
     """aiohttp's request with the head as the core sees it, its exchange, and what the route found."""
 
-    ATTRS = web.Request.ATTRS | frozenset({"_exchange", "_head", "_found"})
+    ATTRS = web.Request.ATTRS | frozenset({"_exchange", "_head", "_found", "_closing"})
 
     _exchange: Exchange
     _head: RequestHead
     _found: Mapping[str, str]
+    _closing: bool = False
+
+    @property
+    def closing(self) -> bool:
+        """The connection is not used again after this answer."""
+        return self._closing
+
+    def close_after(self) -> None:
+        self._closing = True
+
+    @property
+    def secure_connection(self) -> bool:
+        """TLS ends here."""
+        return self.protocol.ssl_context is not None
 
     @property
     def exchange(self) -> Exchange:
@@ -69,6 +88,18 @@ class Request(web.Request):
         self._head = head
         self._exchange = exchange
         self._found = {}
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        """What every answer of a page or of the API carries; S3 answers are written elsewhere."""
+        headers = response.headers
+        headers["Server"] = SERVER_NAME
+        exchange = getattr(self, "_exchange", None)
+        if exchange is not None:
+            headers["x-amz-request-id"] = exchange.request_id
+            for cookie in exchange.set_cookies:
+                headers.add("Set-Cookie", cookie)
+        for name, value in API_HEADERS.items():
+            headers.setdefault(name, value)
 
     def found(self, parameters: Mapping[str, str]) -> None:
         """The parameters of the route that matched."""

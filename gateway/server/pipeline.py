@@ -146,7 +146,7 @@ class Pipeline:
         """The whole: judged, sent on, and the answer in the client's names. Raises what `judge` does, and UpstreamError."""
         ruling = await self.judge(head, body, ex, proof=proof)
         if ruling.operation.answered_here:
-            return await self._listing.answer(ruling, ex)
+            return await self._buckets(ruling, ex)
         return await self.carry(ruling, ex)
 
     async def carry(self, ruling: Ruling, ex: Exchange) -> Answer:
@@ -201,3 +201,63 @@ class Pipeline:
             payload=sending.plan.token,
             keys=self._signing_keys,
         )
+
+    def entitlements(self, identity: Identity, snapshot: Snapshot) -> Entitlements:
+        """The rules that hold for an identity: bound once for a snapshot, then looked up."""
+        key = (snapshot.generation, identity.fingerprint)
+        found = self._entitlements.get(key)
+        if found is None:
+            found = bind(snapshot.policy, identity)
+            self._entitlements.put(key, found)
+        return found
+
+    def upstream(self, grant: Grant, bucket: str, snapshot: Snapshot) -> Upstream:
+        """What serves a grant for a bucket, looked up after the first time."""
+        key = (snapshot.generation, grant, bucket)
+        found = self._upstreams.get(key)
+        if found is None:
+            found = upstream_for(grant, snapshot.upstreams, bucket)
+            self._upstreams.put(key, found)
+        return found
+
+    def _view(self, ruling: Ruling, upstream: Upstream, ex: Exchange) -> View:
+        return View(
+            request=ruling.request,
+            operation=ruling.operation,
+            upstream=upstream,
+            request_id=ex.request_id,
+            public_url=ex.snapshot.public_url,
+            visible=ruling.decision.visible,
+            as_json=wants_json(ruling.request),
+            refused=ruling.refused,
+        )
+
+    async def _buckets(self, ruling: Ruling, ex: Exchange) -> Answer:
+        """ListBuckets: the names granted and, for patterns, what their upstreams list for this person."""
+        entitlements = self.entitlements(ruling.proof.identity, ex.snapshot)
+        found = dict.fromkeys(entitlements.named_buckets(), "")
+        seen: set[tuple[object, ...]] = set()
+        for grant in entitlements.patterns():
+            if grant.route in seen or not grant.pattern:
+                continue
+            seen.add(grant.route)
+            for name, created in await self._listed(grant, ruling, ex):
+                view = entitlements.view(name)
+                if view.grants and entitlements.shows(name):
+                    found.setdefault(name, created)
+        return list_buckets(
+            sorted(found.items()), ruling.request, as_json=wants_json(ruling.request)
+        )
+
+    async def _listed(
+        self, grant: Grant, ruling: Ruling, ex: Exchange
+    ) -> list[tuple[str, str]]:
+        """What the upstream of a pattern lists with this person's credentials."""
+        upstream = replace(upstream_for(grant, ex.snapshot.upstreams, ""), bucket="", prefix="")
+        credentials = await self._sources.get(grant, ruling.proof, ex.now)
+        answer = await self._transport.send(
+            endpoint_for(upstream, ex.snapshot.upstreams),
+            self._plain_get(upstream, credentials, ex.clock()),
+            NO_BODY,
+        )
+        return await listed_buckets(answer)

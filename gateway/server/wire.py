@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
+from email.utils import format_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -134,6 +136,18 @@ def unread(request: Request) -> bool:
     return not request.content.is_eof()
 
 
+def http_date(now: datetime) -> str:
+    """RFC 9110's date, made once a second."""
+    global _date
+    second = int(now.timestamp())
+    if _date[0] != second:
+        _date = (second, format_datetime(now, usegmt=True))
+    return _date[1]
+
+
+_date: tuple[int, str] = (0, "")
+
+
 def render_head(status: int, headers: Pairs, *, extra: str = "") -> bytes:
     """
     Status line and header fields as bytes. Raises ValueError for a field with a line break.
@@ -157,7 +171,7 @@ async def send(request: Request, answer: Answer, *, extra: str, count: list[int]
     short object never looks whole (AIO-16).
     """
     status = answer.head.status
-    keep = bool(request.keep_alive) and not unread(request)
+    keep = bool(request.keep_alive) and not request.closing and not unread(request)
     bodyless = request.method == "HEAD" or status in (204, 304)
     length = answer.body.length
     headers = answer.head.headers.pairs

@@ -1,0 +1,249 @@
+"""
+One listener, three kinds of path: /api and /ui are ours, everything else is S3.
+
+Every request passes through `Front.handle`: it gets its exchange, goes to its face, and whatever
+is raised on the way becomes that face's refusal. One audit line follows the last byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
+
+from aiohttp import web
+
+from gateway.errors import ApiError, GatewayError
+from gateway.message import RequestHead
+from gateway.observe import metrics
+from gateway.observe.audit import AuditEvent
+from gateway.s3 import errors as s3
+from gateway.s3.errors import S3Error
+from gateway.server import wire
+from gateway.server.browser import check_destination, guard
+from gateway.server.exchange import Exchange, Request
+from gateway.server.middleware import Proxies, head_of, is_navigation
+from gateway.server.respond import (
+    Client,
+    Refusal,
+    as_problem,
+    as_s3,
+    client_of,
+    refusal,
+    status_for,
+)
+from gateway.server.routes import Routes, Who
+
+if TYPE_CHECKING:
+    from gateway.observe.logs import AuditSink
+    from gateway.server.authenticate import Authenticator
+    from gateway.server.pipeline import Pipeline
+    from gateway.server.sts import Sts
+    from gateway.snapshot import Snapshot
+
+log = logging.getLogger("gateway.server")
+
+CLIENT_CLOSED = 499  # what the audit line says of a client that left; nginx's number for it
+
+
+class ErrorPages(Protocol):
+    """Writes a refusal as a document."""
+
+    def error(self, request: Request, refused: Refusal) -> web.StreamResponse: ...
+
+
+class Front:
+    """Where every request on the main listener arrives."""
+
+    def __init__(
+        self,
+        *,
+        snapshot: Callable[[], Snapshot],
+        clock: Callable[[], datetime],
+        new_request_id: Callable[[], str],
+        proxies: Proxies,
+        authenticate: Authenticator,
+        pipeline: Pipeline,
+        routes: Routes,
+        sts: Sts,
+        pages: ErrorPages,
+        audit: AuditSink,
+    ) -> None:
+        self._snapshot = snapshot
+        self._clock = clock
+        self._new_request_id = new_request_id
+        self._proxies = proxies
+        self._authenticate = authenticate
+        self._pipeline = pipeline
+        self._routes = routes
+        self._sts = sts
+        self._pages = pages
+        self._audit = audit
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """aiohttp's handler. Raises only CancelledError, and what tells aiohttp to drop the connection."""
+        assert isinstance(request, Request)
+        now = self._clock()
+        event = AuditEvent(request_id=self._new_request_id(), time=now)
+        ex = Exchange(
+            snapshot=self._snapshot(), now=now, request_id=event.request_id, event=event, clock=self._clock
+        )
+        count = [0]
+        try:
+            return await self._answer(request, ex, count)
+        except (wire.ClientGone, ConnectionError) as gone:
+            event.status = CLIENT_CLOSED
+            event.note("client-gone")
+            raise ConnectionResetError from gone
+        except asyncio.CancelledError:
+            event.status = CLIENT_CLOSED
+            event.note("client-gone")
+            raise
+        except Exception as fault:
+            # The head has gone: all that is left is not to let the rest look whole.
+            event.note("cut")
+            level = logging.WARNING if isinstance(fault, GatewayError) else logging.ERROR
+            log.log(
+                level,
+                "an answer was cut",
+                exc_info=None if isinstance(fault, GatewayError) else fault,
+                extra={"request_id": ex.request_id, "kind": type(fault).__name__},
+            )
+            raise ConnectionResetError from fault
+        finally:
+            ex.finish()
+            event.bytes_out = count[0]
+            event.finished(self._clock())
+            self._audit.write(event)
+            metrics.observe(event)
+
+    async def _answer(
+        self, request: Request, ex: Exchange, count: list[int]
+    ) -> web.StreamResponse:
+        head: RequestHead | None = None
+        api = False
+        try:
+            head = head_of(request, self._proxies)
+            request.begin(head, ex)
+            ex.event.arrived(head)
+            path, _, query = head.target.partition("?")
+            if not self._s3_only(head, ex):
+                if path == "/api" or path.startswith("/api/"):
+                    api = True
+                    return await self._api(request, head, path, ex)
+                if path == "/ui" or path.startswith("/ui/"):
+                    return await self._api(request, head, path, ex)
+                if path == "/":
+                    if head.method == "POST" and self._sts.speaks(head, query):
+                        return await self._sts.handle(request)
+                    if is_navigation(head) and "x-amz-" not in query.lower():
+                        return _redirect("/ui/")
+            return await self._s3(request, head, ex, count)
+        except (wire.ClientGone, ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            if request.writer.output_size or count[0]:
+                raise
+            if not isinstance(error, GatewayError):
+                log.exception("a request failed", extra={"request_id": ex.request_id})
+            return await self._refuse(request, head, error, ex, count, api=api)
+
+    def _s3_only(self, head: RequestHead, ex: Exchange) -> bool:
+        host = (head.headers.get("host") or "").lower()
+        return ex.snapshot.hosts.speaks_only_s3(host)
+
+    async def _s3(
+        self, request: Request, head: RequestHead, ex: Exchange, count: list[int]
+    ) -> web.StreamResponse:
+        if head.method == "OPTIONS":  # SIG-24: our own CORS rules, and they are: none
+            raise S3Error(s3.ACCESS_DENIED, "No cross-origin request is allowed here.")
+        body = wire.body_of(request)
+        answer = await self._pipeline.handle(head, body, ex)
+        proof = ex.proof
+        if proof is not None and proof.by_cookie:
+            try:
+                check_destination(head)
+            except S3Error:
+                await answer.body.close()
+                raise
+            answer = guard(answer, head, ex.event.key)
+        ex.event.status = answer.status
+        return await wire.send(request, answer, extra=_extra(ex), count=count)
+
+    async def _api(
+        self, request: Request, head: RequestHead, path: str, ex: Exchange
+    ) -> web.StreamResponse:
+        row, parameters = self._routes.find(head.method, path)
+        request.found(parameters)
+        ex.event.operation = f"{row.method} {row.path}"
+        ex.event.api = True
+        if row.who is not Who.ANYONE:
+            ex.proof = await self._authenticate.api(head, ex)
+            if ex.proof is not None:
+                ex.event.identified(ex.proof)
+            elif row.who is Who.SIGNED_IN:
+                raise ApiError(401, "Nobody is signed in.", code="not-signed-in")
+        response = await row.handler(request)
+        ex.event.status = response.status
+        return response
+
+    async def _refuse(
+        self,
+        request: Request,
+        head: RequestHead | None,
+        error: Exception,
+        ex: Exchange,
+        count: list[int],
+        *,
+        api: bool,
+    ) -> web.StreamResponse:
+        anonymous = ex.proof is None or ex.proof.identity.anonymous
+        refused = refusal(error, anonymous=anonymous)
+        client = Client.S3 if head is None else client_of(head, api=api)
+        status = status_for(client, refused)
+        ex.event.status = status
+        ex.event.refused(refused.code, refused.reason)
+        if refused.close:
+            request.close_after()
+        match client:
+            case Client.BROWSER:
+                if status == 302:
+                    return _redirect(_login(request.raw_path))
+                return self._pages.error(request, refused)
+            case Client.SCRIPT:
+                answer = as_problem(refused, status=status, request_id=ex.request_id)
+            case Client.S3:
+                answer = as_s3(
+                    refused,
+                    resource=ex.event.resource,
+                    request_id=ex.request_id,
+                    bodyless=request.method == "HEAD",
+                )
+        return await wire.send(request, answer, extra=_extra(ex), count=count)
+
+
+def _extra(ex: Exchange) -> str:
+    """Lines of our own that every answer carries."""
+    lines = (
+        f"x-amz-request-id: {ex.request_id}\r\n"
+        f"server: {wire.SERVER_NAME}\r\n"
+        f"date: {wire.http_date(ex.now)}\r\n"
+    )
+    for cookie in ex.set_cookies:
+        lines += f"set-cookie: {cookie}\r\n"
+    return lines
+
+
+def _login(target: str) -> str:
+    return "/api/session/auth/?next=" + quote(target, safe="/")
+
+
+def _redirect(location: str) -> web.StreamResponse:
+    response = web.Response(status=302)
+    response.headers["Location"] = location
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
