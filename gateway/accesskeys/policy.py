@@ -61,7 +61,7 @@ def _by_level() -> Mapping[Level, frozenset[str]]:
     named = set().union(*found.values())
     # Those that no operation needs by itself come in with a version or a header of an object.
     found[Level.OBJECT] |= ACTIONS - named
-    return {level: frozenset(actions) for level, actions in found.items()}
+    return {level: ACTIONS.intersection(actions) for level, actions in found.items()}
 
 
 ACTIONS_OF: Mapping[Level, frozenset[str]] = _by_level()
