@@ -62,9 +62,6 @@ def sent(operation: str, **arguments) -> Pairs:
 
     def keep(params, **_):
         body = params["body"]
-        forms.append(
-            "&".join(f"{k}={v}" for k, v in body.items()) if isinstance(body, dict) else body
-        )
         pairs.extend(body.items() if isinstance(body, dict) else parse_qsl(body))
         raise InterruptedError
 
