@@ -8,12 +8,15 @@ at once is asked in `gateway.config.checks`; the policies' own language is `gate
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from gateway.config.positions import Document, Problem
 from gateway.config.values import (
     Address,
     Addresses,
@@ -193,7 +196,7 @@ class Provider(Section):
     use_environment_proxy: bool = False
     """Reach the provider through HTTPS_PROXY and its kin."""
     backchannel_logout: bool = False
-    """Accept the provider's back-channel logout at `/api/session/backchannel/NAME`."""
+    """Accept the provider's back-channel logout at `/api/session/backchannel-logout`."""
 
     @field_validator("config_url")
     @classmethod
@@ -668,3 +671,19 @@ class Config(Section):
     def logins(self) -> tuple[Provider, ...]:
         """Providers where people can sign in."""
         return tuple(provider for provider in self.oidc if provider.login)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What was read from the operator's files; not yet checked as a whole."""
+
+    config: Config | None
+    """None where the document does not make one."""
+    document: Document
+    """gateway.yaml, for the places of what is found wrong later."""
+    policies: tuple[Document, ...] = ()
+    """Policy files, in order."""
+    files: tuple[Path, ...] = ()
+    """Every file that was read or looked for: a change of one calls for a reload."""
+    problems: tuple[Problem, ...] = ()
