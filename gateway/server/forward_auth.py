@@ -28,7 +28,7 @@ from aiohttp import web
 
 from gateway.errors import GatewayError, TokenError
 from gateway.identity import Identity, Proof
-from gateway.message import Body, Headers, RequestHead
+from gateway.message import NO_BODY, Body, Headers, RequestHead
 from gateway.s3 import errors as s3
 from gateway.s3.errors import AccessDenied, S3Error
 from gateway.server.browser import check_destination
@@ -166,6 +166,8 @@ class ElsewhereBody(Body):
             self.length = None if "transfer-encoding" in head.headers else 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
+        if self.length == 0:
+            return NO_BODY.__aiter__()
         raise S3Error(s3.INVALID_REQUEST, "The body of a checked request stays with the proxy.")
 
 
