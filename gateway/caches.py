@@ -68,6 +68,10 @@ class SingleFlight(Generic[K, V]):
             future.add_done_callback(lambda done: self._forget(key, done))
         return await asyncio.shield(future)
 
+    def running(self, key: K) -> bool:
+        """Whether a call for the key is under way."""
+        return key in self._running
+
     def _forget(self, key: K, done: asyncio.Future[V]) -> None:
         self._running.pop(key, None)
         if not done.cancelled():

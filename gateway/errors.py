@@ -144,6 +144,11 @@ CREDENTIALS_NEED_TOKEN = reason(
     "credentials-need-token",
     "This grant uses your own sign-in token at the storage, which this kind of key does not hold.",
 )
+CREDENTIALS_TOKEN_ENDED = reason(
+    "credentials-token-ended",
+    "The storage needs a newer sign-in token than yours; sign in again.",
+    Acts.USER,
+)
 SCOPE_TOO_LARGE = reason(
     "scope-too-large", "The session policy for this grant does not fit what AWS allows."
 )

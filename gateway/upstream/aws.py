@@ -1,0 +1,244 @@
+"""
+The one door to the AWS SDK: its credential chain, and calls to STS and Cognito identity pools.
+
+Clients are made once and kept; the SDK's own retries, proxies and endpoint variables are off:
+where we call, how long, and how often again is said here. What AWS says no to is an
+AwsRefusal with its code; what cannot be had at all is UpstreamUnavailable.
+
+The chain is the SDK's synchronous one, in a thread: it reads files and asks metadata services.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, final
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+from botocore import UNSIGNED
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
+
+from gateway.caches import SingleFlight
+from gateway.errors import UPSTREAM_CREDENTIALS, GatewayError, UpstreamUnavailable
+from gateway.identity import Credentials, Secret
+
+CONNECT_TIMEOUT: Final = 5  # seconds
+READ_TIMEOUT: Final = 10  # seconds: STS answers in a tenth of one
+CONNECTIONS: Final = 32  # at once to one service
+PAUSES: Final = (0.2, 0.8)  # seconds before each further attempt
+AGAIN: Final = frozenset(
+    {
+        "IDPCommunicationError",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+"""Codes that AWS documents as worth another attempt, and that our request did not cause."""
+
+Lend = Callable[[], Awaitable[Credentials]]
+"""Gives the credentials that a call is signed with, fresh ones each time it is asked."""
+
+
+class AwsRefusal(GatewayError):
+    """AWS answered, and the answer is no."""
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{operation}: {code}: {message}")
+        self.code = code
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Where to call."""
+
+    name: Literal["sts", "cognito-identity", "cognito-idp", "iam"]
+    region: str
+    endpoint: str | None = None
+    """Of something that is not AWS."""
+    ca: str | None = None
+    """Path of a file of certificate authorities."""
+
+    @property
+    def url(self) -> str:
+        """Regional: the global endpoint of STS fails with one region."""
+        if self.endpoint is not None:
+            return self.endpoint
+        suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+        return f"https://{self.name}.{self.region}.{suffix}"
+
+
+def unavailable(message: str) -> UpstreamUnavailable:
+    return UpstreamUnavailable(message, why=UPSTREAM_CREDENTIALS)
+
+
+@final
+class Aws:
+    """Clients by service and lender. Close it at the end."""
+
+    def __init__(self, *, pauses: tuple[float, ...] = PAUSES) -> None:
+        self._pauses = pauses
+        self._clients: dict[tuple[Service, str | None], _Client] = {}
+        self._making: SingleFlight[tuple[Service, str | None], _Client] = SingleFlight()
+
+    async def chain(self, profile: str | None = None) -> Credentials:
+        """What the SDK's chain finds now. Raises UpstreamUnavailable."""
+        try:
+            return await asyncio.to_thread(_chain, profile)
+        except (BotoCoreError, OSError, RuntimeError) as error:
+            raise unavailable(f"the AWS credential chain failed: {error}") from error
+
+    async def call(
+        self,
+        service: Service,
+        operation: str,
+        *,
+        lender: tuple[str, Lend] | None = None,
+        **params: object,
+    ) -> Mapping[str, Any]:
+        """
+        One API call, signed with what the lender (a name, and how to ask) gives, or unsigned.
+
+        Raises AwsRefusal, UpstreamUnavailable.
+        """
+        client = await self._client(service, lender)
+        for pause in (*self._pauses, None):
+            try:
+                answer: Mapping[str, Any] = await getattr(client.sdk, operation)(**params)
+            except ClientError as error:
+                code = str(error.response.get("Error", {}).get("Code", ""))
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+                if code in AGAIN and pause is not None:
+                    await asyncio.sleep(pause)
+                    continue
+                if code in AGAIN or status >= 500:
+                    raise unavailable(f"{operation}: {code}") from error
+                text = error.response.get("Error", {}).get("Message", "")
+                raise AwsRefusal(operation, code, str(text)) from error
+            except (BotoCoreError, OSError, TimeoutError) as error:
+                raise unavailable(f"{operation} at {service.url}: {error}") from error
+            else:
+                return answer
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _client(self, service: Service, lender: tuple[str, Lend] | None) -> _Client:
+        key = (service, None if lender is None else lender[0])
+        client = self._clients.get(key)
+        if client is None:
+            lend = None if lender is None else lender[1]
+            client = await self._making.do(key, lambda: self._make(key, lend))
+        return client
+
+    async def _make(self, key: tuple[Service, str | None], lend: Lend | None) -> _Client:
+        service = key[0]
+        try:
+            session = await asyncio.to_thread(_session, service.name, lend)
+            context = session.create_client(
+                service.name,
+                region_name=service.region,
+                endpoint_url=service.url,
+                verify=service.ca,
+                config=_settings(signed=lend is not None),
+            )
+            client = self._clients[key] = _Client(context, await context.__aenter__())
+        except (BotoCoreError, OSError) as error:
+            raise unavailable(f"no client for {service.url}: {error}") from error
+        return client
+
+    async def keep(self, services: set[Service]) -> None:
+        """Closes the clients of all other services: the configuration names them no more."""
+        for key in [key for key in self._clients if key[0] not in services]:
+            await self._clients.pop(key).close()
+
+    async def close(self) -> None:
+        await self.keep(set())
+
+
+@final
+class _Client:
+    """A client of the SDK, and what closes it."""
+
+    def __init__(self, context: AbstractAsyncContextManager[Any], sdk: Any) -> None:
+        self._context = context
+        self.sdk = sdk
+
+    async def close(self) -> None:
+        await self._context.__aexit__(None, None, None)
+
+
+def _settings(*, signed: bool) -> AioConfig:
+    return AioConfig(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        max_pool_connections=CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        proxies={},  # SSR-2: none, those of the environment included
+        signature_version=None if signed else UNSIGNED,
+        user_agent_extra="s3-auth-gateway",
+    )
+
+
+@final
+class _Lent:
+    """Credentials as the SDK wants them, from a lender that renews them itself."""
+
+    method = "gateway"
+    account_id = None
+
+    def __init__(self, lend: Lend) -> None:
+        self._lend = lend
+
+    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        lent = await self._lend()
+        token = None if lent.session_token is None else lent.session_token.reveal()
+        return ReadOnlyCredentials(lent.access_key_id, lent.secret.reveal(), token)
+
+    async def get_account_id(self) -> None:
+        return None
+
+
+class _Session(AioSession):  # type: ignore[misc] # the SDK has no types
+    """A session whose credentials are ours, never the chain's."""
+
+    def __init__(self, lend: Lend | None) -> None:
+        super().__init__()
+        self._lent = None if lend is None else _Lent(lend)
+
+    async def get_credentials(self) -> _Lent | None:
+        return self._lent
+
+
+def _session(service: str, lend: Lend | None) -> _Session:
+    """A session that has read its files already: models are megabytes of JSON."""
+    session = _Session(lend)
+    loader = session.get_component("data_loader")
+    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        loader.load_data(name)
+    for kind in ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2"):
+        if service in loader.list_available_services(kind):
+            loader.load_service_model(service, kind)
+    session.get_scoped_config()
+    return session
+
+
+def _chain(profile: str | None) -> Credentials:
+    found = Session(profile=profile).get_credentials()
+    if found is None:
+        raise RuntimeError("it found no credentials")
+    frozen = found.get_frozen_credentials()
+    # Nothing public tells when they end; without it they are only read again more often.
+    expires = getattr(found, "_expiry_time", None)
+    return Credentials(
+        access_key_id=frozen.access_key,
+        secret=Secret(frozen.secret_key),
+        session_token=Secret(frozen.token) if frozen.token else None,
+        expires=expires if isinstance(expires, datetime) else None,
+    )
