@@ -1,0 +1,481 @@
+"""
+Bodies as they were declared: checked, carried on, signed anew, unframed, framed.
+
+What a client token means at an upstream, by its switch `payload`:
+
+==================  ==============================  ==========================================
+client token        passthrough                     decode
+==================  ==============================  ==========================================
+hash                untouched; upstream compares    hashed here too, the end held back
+UNSIGNED-PAYLOAD    untouched                       the same, where a header holds a checksum
+unsigned trailer    untouched; upstream compares    unframed, compared, sent by our own token
+signed chunks       verified, signed anew in place  verified, unframed, sent by our own token
+none                sent by our own token           the same
+==================  ==============================  ==========================================
+
+The commit gate (CHK-16): an upstream never gets the complete body of a request that turns out bad.
+Either it compares by itself, or a bad chunk is never signed, or the last piece is held back until
+everything is known; then the iterator raises, and whoever passes the bytes on cuts the connection.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.message import NO_BODY, Body, BodyTooLarge, BytesBody, Headers, IterBody, Pairs
+from gateway.s3 import errors
+from gateway.s3.errors import S3Error
+from gateway.s3.operations import Operation
+from gateway.sigv4.checksums import (
+    CONTENT_MD5,
+    CONTENT_SHA256,
+    Sums,
+    algorithm_of,
+    in_headers,
+)
+from gateway.sigv4.chunks import (
+    Chain,
+    Framer,
+    Frames,
+    Opener,
+    Piece,
+    Resigner,
+    framed_length,
+    incomplete,
+)
+from gateway.sigv4.sign import EMPTY_HASH, UNSIGNED, Signature
+from gateway.sigv4.tokens import NONE, SIGNED_CHUNKS, read_token
+from gateway.sigv4.verify import Seal
+
+__all__ = ["Payload", "Plan", "Seal"]
+
+Switch = Literal["passthrough", "decode"]
+
+DECODED_LENGTH = "x-amz-decoded-content-length"
+TRAILER = "x-amz-trailer"
+SDK_ALGORITHM = "x-amz-sdk-checksum-algorithm"
+
+_LENGTH = re.compile(r"[0-9]{1,19}")
+_LENGTH_END = 2**63  # 64 bits with a sign: no object is longer, and no server counts further
+_ZERO_CHECKSUMS = ("AAAAAA==", "AAAAAAAAAAA=")  # what CRCs of nothing are
+_JOIN_MAX = (
+    256 * 1024
+)  # bytes up to which pieces are copied together, for one write instead of many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a body goes upstream: decided before it is read, so that the head can be signed."""
+
+    token: str
+    """The value of x-amz-content-sha256 to sign."""
+    set: Pairs = ()
+    """Header fields to send beside those that cross."""
+    drop: frozenset[str] = frozenset()
+    """Header fields that do not cross."""
+    length: int | None
+    """Of the body as it goes out; None where HTTP chunks carry it."""
+    how: Literal["untouched", "bytes", "resigned", "checked"] = "untouched"
+    framed: bool = False
+    """In chunks of our own making."""
+    data: bytes = field(default=b"", repr=False)
+
+
+_NOTHING = Plan(token=EMPTY_HASH, length=0)
+
+
+class Payload:
+    """The body of one request, and what was declared of it."""
+
+    __slots__ = (
+        "_announced",
+        "_body",
+        "_covered",
+        "_decoded",
+        "_headers",
+        "_seal",
+        "_started",
+        "_streaming",
+        "_token",
+    )
+
+    def __init__(self, body: Body, headers: Headers, seal: Seal | None) -> None:
+        """
+        Args:
+            headers: of the request, with those that a presigned URL carries in its query (PRE-8).
+            seal: None where nothing was signed: bearer, basic, cookie, share, nobody.
+
+        """
+        self._body = body
+        self._headers = headers
+        self._seal = seal
+        self._token = NONE
+        self._decoded = 0
+        self._announced: tuple[str, ...] = ()
+        self._streaming = False
+        self._covered = True
+        self._started = False
+
+    @property
+    def taken(self) -> bool:
+        """Whether a byte of the client's body was read: nothing is sent twice then (FWD-12)."""
+        return self._started or bool(getattr(self._body, "count", 0))
+
+    # Before anything is read
+
+    def check(self, operation: Operation) -> None:
+        """
+        What can be said before a byte is read. Comes before all else.
+
+        Raises S3Error: InvalidArgument, InvalidRequest, NotImplemented, MissingContentLength,
+        XAmzContentSHA256Mismatch, BadDigest, InvalidDigest.
+        """
+        self._streaming = operation.streaming_body
+        # There a checksum is that of the whole object, which the parts make.
+        self._covered = operation.name != "CompleteMultipartUpload"
+        declared = self._headers.get(CONTENT_SHA256) if self._seal is None else self._seal.token
+        self._token = NONE if declared is None else read_token(declared)
+        if self._token.framed:
+            self._check_framed()
+        elif self._streaming and self._body.length is None:  # CHK-3
+            raise S3Error(errors.MISSING_CONTENT_LENGTH)
+        elif self._body.length == 0:
+            if self._streaming or (self._token.hashed and self._token.text != EMPTY_HASH):
+                self._sums().compare()  # CHK-17: there will be nothing to hold back
+        elif self._seal is not None and self._seal.presigned:
+            self._check_pinned()
+
+    def _check_framed(self) -> None:
+        if not self._streaming:  # CHK-2: a document in frames would be parsed as framing
+            raise S3Error(
+                errors.INVALID_REQUEST, f"{self._token.text} is for uploads of objects only."
+            )
+        if self._token.signed and self._seal is None:  # CHK-22: there is no seed
+            raise S3Error(
+                errors.INVALID_REQUEST, f"{self._token.text} needs a signature of the request."
+            )
+        text = self._headers.get(DECODED_LENGTH)
+        if text is None:  # CHK-3
+            raise S3Error(
+                errors.MISSING_CONTENT_LENGTH, f"You must provide the {DECODED_LENGTH} header."
+            )
+        self._decoded = int(text) if _LENGTH.fullmatch(text) else _LENGTH_END
+        if self._decoded >= _LENGTH_END:
+            raise S3Error(
+                errors.INVALID_ARGUMENT,
+                "The length is not a number of bytes.",
+                argument_name=DECODED_LENGTH,
+                argument_value=text,
+            )
+        if self._token.trailer:
+            names = (self._headers.get(TRAILER) or "").lower().split(",")
+            self._announced = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+    def _check_pinned(self) -> None:
+        """PRE-9: aws-sdk-js puts the checksum of an empty body into links; it is enforced."""
+        for name in in_headers(self._headers):
+            if self._headers.get(name) in _ZERO_CHECKSUMS:
+                raise S3Error(
+                    errors.BAD_DIGEST,
+                    f"The URL was signed with {name} of an empty body. Make it with "
+                    "requestChecksumCalculation: WHEN_REQUIRED.",
+                )
+
+    def _sums(self) -> Sums:
+        """What headers say of the body's bytes."""
+        sums = Sums()
+        if self._token.hashed:
+            sums.expect(CONTENT_SHA256, self._token.text)
+        for name in in_headers(self._headers):
+            if self._covered or name == CONTENT_MD5:
+                sums.expect(name, self._headers[name])
+        return sums
+
+    # Read whole
+
+    def must_read(self, switch: Switch, *, secure: bool, signed: bool = True) -> bool:
+        """
+        Whether the body has to be read before it can be planned: then `read` it, and hand what it
+        gives to `plan` as `bytes_out`.
+
+        So it is with a framed body of no bytes that is to be unframed (CHK-17), and with a document
+        that came without a token and goes on over plain http, where its hash must be signed (CHK-19).
+        """
+        if self._token.framed:
+            return self._decoded == 0 and (switch == "decode" or not signed)
+        bare = self._token is NONE and self._body.length != 0
+        return bare and not self._streaming and signed and not secure
+
+    async def read(self, limit: int) -> bytes:
+        """
+        The whole body, unframed, found to be what was declared (SIG-26).
+
+        Raises S3Error: MaxMessageLengthExceeded beyond `limit` bytes; what its checks raise.
+        """
+        self._started = True
+        sums = self._sums()
+        if self._token.framed:
+            pieces = self._opened(sums)
+            data = await _joined(pieces, limit)
+        else:
+            try:
+                data = await self._body.read(limit)
+            except BodyTooLarge as large:
+                raise _too_large() from large
+            sums.update(data)
+        sums.compare()
+        return data
+
+    # Planned and sent
+
+    def plan(
+        self,
+        switch: Switch,
+        *,
+        secure: bool,
+        bytes_out: bytes | None = None,
+        signed: bool = True,
+    ) -> Plan:
+        """
+        How the body goes to an upstream.
+
+        Args:
+            secure: TLS leads there.
+            bytes_out: goes out instead of the body, which was read (CHK-21).
+            signed: the request is signed; anonymous credentials leave nobody to sign chunks.
+
+        Raises S3Error (NotImplemented) for an announced checksum that cannot be computed here.
+
+        """
+        token, length = self._token, self._body.length
+        if bytes_out is not None:
+            return self._plan_bytes(bytes_out)
+        if length == 0 and (token is NONE or token.text == EMPTY_HASH):
+            return _NOTHING
+        if token.framed:
+            if switch == "passthrough" and signed:
+                return self._plan_framed()
+            return self._plan_unframed(secure=secure, signed=signed)
+        if token is NONE:
+            return self._plan_bare(switch, secure=secure, signed=signed)
+        if length != 0 and (switch == "decode" or not signed) and self._sums():
+            return Plan(token=token.text, length=length, how="checked")
+        return Plan(token=token.text, length=length)
+
+    def _plan_bytes(self, data: bytes) -> Plan:
+        edits = self._without_frames() if self._token.framed else _NO_EDITS
+        return Plan(
+            token=hashlib.sha256(data).hexdigest() if data else EMPTY_HASH,
+            set=edits.set,
+            drop=edits.drop,
+            length=len(data),
+            how="bytes",
+            data=data,
+        )
+
+    def _plan_framed(self) -> Plan:
+        """As the client framed it; signed chunks are signed anew in place (CHK-8)."""
+        return Plan(
+            token=self._token.text,
+            set=self._named_algorithm(),
+            length=self._body.length,
+            how="resigned" if self._token.signed else "untouched",
+        )
+
+    def _named_algorithm(self) -> Pairs:
+        """CHK-14: Ceph compares and stores a trailing checksum only where this header names it."""
+        if SDK_ALGORITHM in self._headers:
+            return ()
+        algorithms = [name for name in map(algorithm_of, self._announced) if name is not None]
+        return ((SDK_ALGORITHM, algorithms[0].upper()),) if algorithms else ()
+
+    def _plan_unframed(self, *, secure: bool, signed: bool) -> Plan:
+        self._opener(self._sums())  # refuses what could not be compared, before anything is sent
+        edits = self._without_frames()
+        return self._own(self._decoded, edits, checked=True, secure=secure, signed=signed)
+
+    def _plan_bare(self, switch: Switch, *, secure: bool, signed: bool) -> Plan:
+        length = self._body.length
+        checked = (switch == "decode" or not signed) and bool(self._sums())
+        return self._own(length, _NO_EDITS, checked=checked, secure=secure, signed=signed)
+
+    def _own(
+        self, length: int | None, edits: _Edits, *, checked: bool, secure: bool, signed: bool
+    ) -> Plan:
+        """CHK-19: a token of our own making."""
+        if secure or not signed:
+            return Plan(
+                token=UNSIGNED,
+                set=edits.set,
+                drop=edits.drop,
+                length=length,
+                how="checked" if checked else "untouched",
+            )
+        if length is None:
+            raise ValueError("a body of unknown length cannot be framed: must_read() says so")
+        return Plan(
+            token=SIGNED_CHUNKS,
+            set=(*edits.set, (DECODED_LENGTH, str(length))),
+            drop=edits.drop,
+            length=framed_length(length),
+            how="checked",
+            framed=True,
+        )
+
+    def _without_frames(self) -> _Edits:
+        """The head of an object whose frames were taken off (CHK-15, CHK-20)."""
+        drop = {DECODED_LENGTH, TRAILER}
+        if not any(algorithm_of(name) for name in self._headers.names()):
+            drop.add(SDK_ALGORITHM)  # it speaks of a checksum that came in the trailer
+        encodings = self._headers.all("content-encoding")
+        kept = _without_aws_chunked(encodings)
+        if kept == ", ".join(encodings):
+            return _Edits((), frozenset(drop))
+        drop.add("content-encoding")
+        return _Edits((("content-encoding", kept),) if kept else (), frozenset(drop))
+
+    def stream(self, plan: Plan, signature: Signature) -> Body:
+        """
+        The body to send by a plan, under the signature of the head that was made for it.
+
+        Its iterator raises S3Error as soon as the body turns out not to be what was declared, and
+        has then not given all of it (CHK-16).
+        """
+        match plan.how:
+            case "untouched":
+                return self._body if plan.length != 0 else NO_BODY
+            case "bytes":
+                return BytesBody(plan.data)
+            case "resigned":
+                return IterBody(self._resigned(_chain(signature)), plan.length)
+            case "checked":
+                pieces = self._checked()
+                if plan.framed:
+                    pieces = _framed(pieces, _chain(signature))
+                return IterBody(pieces, plan.length)
+
+    # The streams
+
+    def _theirs(self) -> Chain | None:
+        """The chain of the client's chunk signatures; None where chunks are not signed."""
+        if not self._token.signed or self._seal is None:
+            return None
+        seal = self._seal
+        return Chain(seal.signing_key, seal.when, seal.scope, seal.seed)
+
+    def _opener(self, sums: Sums) -> Opener:
+        for name in self._announced:
+            sums.announce(name)
+        return Opener(self._token, self._decoded, self._announced, self._theirs(), sums)
+
+    async def _resigned(self, ours: Chain) -> AsyncIterator[bytes]:
+        theirs = self._theirs()
+        assert theirs is not None  # check() lets signed chunks pass with a seal only
+        frames = Resigner(self._token, self._decoded, self._announced, theirs, ours)
+        async for piece in self._through(frames):
+            yield piece
+
+    async def _through(self, frames: Frames) -> AsyncIterator[bytes]:
+        async for data in self._source():
+            frames.feed(data)
+            for piece in _drained(frames.out):
+                yield piece
+        frames.finish()
+        for piece in _drained(frames.out):
+            yield piece
+
+    async def _source(self) -> AsyncIterator[bytes]:
+        async for data in self._body:
+            self._started = True
+            yield data
+
+    async def _opened(self, sums: Sums) -> AsyncIterator[bytes]:
+        async for piece in self._through(self._opener(sums)):
+            sums.update(piece)
+            yield piece
+
+    async def _checked(self) -> AsyncIterator[bytes]:
+        """The object's bytes; the last of them only once everything about them was right."""
+        sums = self._sums()
+        framed = self._token.framed
+        length = self._decoded if framed else self._body.length
+        total = 0
+        held = b""
+        async for piece in self._opened(sums) if framed else self._source():
+            total += len(piece)
+            if length is not None and total > length:
+                raise incomplete()
+            if not framed:
+                sums.update(piece)
+            if held:
+                yield held
+            held = piece
+        if length is not None and total != length:  # CHK-4
+            raise incomplete()
+        sums.compare()
+        if held:
+            yield held
+
+
+@dataclass(frozen=True, slots=True)
+class _Edits:
+    set: Pairs
+    drop: frozenset[str]
+
+
+_NO_EDITS = _Edits((), frozenset())
+
+
+def _without_aws_chunked(encodings: list[str]) -> str:
+    """CHK-15: in any case, trimmed, wherever it stands; the rest in order."""
+    parts = [part.strip() for value in encodings for part in value.split(",")]
+    return ", ".join([part for part in parts if part and part.lower() != "aws-chunked"])
+
+
+def _chain(signature: Signature) -> Chain:
+    return Chain(signature.signing_key, signature.amz_date, signature.scope, signature.signature)
+
+
+async def _framed(pieces: AsyncIterator[bytes], ours: Chain) -> AsyncIterator[bytes]:
+    framer = Framer(ours)
+    async for piece in pieces:
+        for chunk in _drained(framer.feed(piece)):
+            yield chunk
+    for chunk in _drained(framer.finish()):
+        yield chunk
+
+
+def _drained(out: list[Piece]) -> list[bytes]:
+    """What has gathered, in pieces worth a write each; the list is empty afterwards."""
+    pieces: list[bytes] = []
+    start = size = 0
+    for index, piece in enumerate(out):
+        if size + len(piece) > _JOIN_MAX and size:
+            pieces.append(b"".join(out[start:index]))
+            start, size = index, 0
+        size += len(piece)
+    if size:
+        pieces.append(b"".join(out[start:]))
+    out.clear()
+    return pieces
+
+
+async def _joined(pieces: AsyncIterator[bytes], limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise _too_large()
+        parts.append(piece)
+    return b"".join(parts)
+
+
+def _too_large() -> S3Error:
+    return S3Error(errors.MAX_MESSAGE_LENGTH_EXCEEDED)
