@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from gateway.config.model import Config, Loaded
+from gateway.config.model import Config, Loaded, Section
 from gateway.config.positions import Document, Mark, Problem, did_you_mean, read
 from gateway.config.validate import validate
 from gateway.config.values import Resolved
@@ -24,6 +24,7 @@ POLICY_FILES_MAX = 1000
 
 _REFERENCE = re.compile(r"\$\{(env|file):([^{}]*)\}")
 _OTHER = re.compile(r"\$\{(?!claims\.|bucket\})([A-Za-z_]*)[^}]*\}?")
+_MUST_EXIST = ("certificate", "key", "ca", "token_file")
 _STAND_IN = "0a1b2c3d4e5f6g7h8i9j-not-there-0a1b2c3d4e5f6g7h8i9j"
 """In place of a reference that failed, so that the rest is checked and told as well."""
 
@@ -57,8 +58,30 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Loaded:
             *references.problems,
             *(found for found in problems if (found.line, found.column) not in failed),
             *missing,
+            *_files_named(config, document),
         ),
     )
+
+
+def _files_named(config: Config | None, document: Document) -> Iterator[Problem]:
+    """Certificates and the like, which are opened later by others: told now where they are not there."""
+    for path, file in _files_in(config, ()) if config is not None else ():
+        if not file.is_file() and path[-1] in _MUST_EXIST:
+            yield document.problem(path, f"there is no file {file}")
+
+
+def _files_in(section: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Any, Path]]:
+    if isinstance(section, Path):
+        yield path, section
+    elif isinstance(section, Section):
+        for name in type(section).model_fields:
+            yield from _files_in(getattr(section, name), (*path, name))
+    elif isinstance(section, dict):
+        for key, value in section.items():
+            yield from _files_in(value, (*path, key))
+    elif isinstance(section, tuple):
+        for place, value in enumerate(section):
+            yield from _files_in(value, (*path, place))
 
 
 def _content(path: Path) -> tuple[bytes, Problem | None]:

@@ -35,6 +35,7 @@ from gateway.config.values import (
 )
 
 WELL_KNOWN = "/.well-known/openid-configuration"
+COGNITO_ISSUER = r"https://cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 ROLE_ARN = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$"
 
@@ -236,6 +237,13 @@ class Provider(Section):
     @property
     def discovery_url(self) -> str:
         return self.config_url or self.issuer_url.rstrip("/") + WELL_KNOWN
+
+    @property
+    def cognito(self) -> bool:
+        """An Amazon Cognito user pool."""
+        return self.kind == "cognito" or (
+            self.kind == "auto" and re.match(COGNITO_ISSUER, self.issuer_url) is not None
+        )
 
     @property
     def login(self) -> bool:
@@ -616,7 +624,7 @@ class Webhook(Section):
     url: Url
     """Where to send events."""
     secret: StrongSecret
-    """Signs each request: `X-Gateway-Signature: sha256=HMAC`."""
+    """Signs each request: `X-Gateway-Signature: sha256=` and the HMAC-SHA256, in hex, of `X-Gateway-Timestamp`, a dot and the body."""
     events: tuple[Literal["created", "removed"], ...] = ("created", "removed")
     """Which events."""
     buckets: tuple[str, ...] = ("*",)

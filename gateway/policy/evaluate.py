@@ -74,7 +74,7 @@ def judge(
         return Outcome(need, None, DENIED_BY_RULE, deny.rule)
     grant = _granting(view, need, place)
     if grant is None:
-        return _ungranted(view, need, place)
+        return ungranted(view, need, place)
     if view.narrowings and not _left(view, need):
         return Outcome(need, None, NARROWED_AWAY)
     return Outcome(need, grant, GRANTED, grant.rule)
@@ -120,7 +120,9 @@ def _reaches(grant: Grant, need: Requirement) -> bool:
     return grant.matches(need.name.key)
 
 
-def _ungranted(view: BucketView, need: Requirement, place: tuple[object, ...] | None) -> Outcome:
+def ungranted(
+    view: BucketView, need: Requirement, place: tuple[object, ...] | None = None
+) -> Outcome:
     """Which of the reasons it is; no reason changes that the answer is no."""
     if place is not None and _granting(view, need, None) is not None:
         return Outcome(need, None, OTHER_UPSTREAM)
