@@ -46,7 +46,8 @@ IMPURE = {
     "secrets", "uuid", "logging", "subprocess", "sqlite3", "redis",
 }  # fmt: skip
 PURE = [
-    "message", "identity", "errors", "config.model", "config.positions", "observe.audit", "s3.*",
+    "message", "identity", "errors", "config.model", "config.values", "config.positions",
+    "config.validate", "config.checks", "config.policyfile", "observe.audit", "s3.*",
     "sigv4.*", "policy.*", "oidc.providers", "oidc.flow", "oidc.tokens", "sessions.session",
     "accesskeys.*", "upstream.resolve", "snapshot", "server.respond", "server.limits",
     "server.browser",

@@ -57,8 +57,13 @@ def _load(path: Path):  # type: ignore[no-untyped-def] # Loaded, imported late
     from gateway.config.load import load  # noqa: PLC0415 # kept out of the start of every command
     from gateway.errors import ConfigError  # noqa: PLC0415
 
+    from gateway.snapshot import Snapshot  # noqa: PLC0415
+
     try:
-        return load(path)
+        loaded = load(path)
+        if loaded.config is None:
+            Snapshot.build(loaded)  # tells everything that is wrong, policies included
+        return loaded
     except ConfigError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)

@@ -309,7 +309,7 @@ def at(entitlements: Entitlements, bucket: str, prefix: str) -> dict[str, Any]:
         "allow": allow,
         "because": {word: _first(given, word).because for word in allow},
         "denied": {
-            verb: next(refused[action] for action in sorted(needed) if action in refused)
+            verb: next(refused[action] for action in needed if action in refused)
             for verb, needed in ((verb, _main_first(verb)) for verb in VERBS)
             if verb not in allow and any(action in refused for action in needed)
         },
