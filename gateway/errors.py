@@ -26,10 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, final
-
-if TYPE_CHECKING:
-    from gateway.config.positions import Problem
+from typing import final
 
 
 class Acts(StrEnum):
@@ -238,8 +235,8 @@ class ApiError(GatewayError):
 
 
 class ConfigError(GatewayError):
-    """What is wrong in the operator's files: every problem, with its place."""
+    """What is wrong in the operator's files: every Problem, whose text begins with its place."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[object]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
