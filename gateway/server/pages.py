@@ -59,8 +59,11 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
         )
         self._environment.globals["static"] = static
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)  # read now: no request waits for a disk
         self._static = static
         self._assets = tuple(assets)
 
