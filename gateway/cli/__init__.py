@@ -19,7 +19,7 @@ COMMANDS = {
     "serve": ("gateway.cli.serve", "serve"),
     "check": ("gateway.cli.files", "check"),
     "demo": ("gateway.cli.demo", "demo"),
-    "init": ("gateway.cli.files", "init"),
+    "init": ("gateway.cli.init", "init"),
     "policy": ("gateway.cli.files", "policy"),
     "schema": ("gateway.cli.files", "schema"),
     "login": ("gateway.cli.client", "login"),
