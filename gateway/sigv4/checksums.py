@@ -34,7 +34,7 @@ CONTENT_MD5 = "content-md5"
 class Digest(Protocol):
     """A running hash."""
 
-    def update(self, data: bytes | memoryview, /) -> None: ...
+    def update(self, data: bytes, /) -> None: ...
 
     def digest(self) -> bytes: ...
 
@@ -49,7 +49,7 @@ class _Crc:
         self._bytes = size
         self._value = 0
 
-    def update(self, data: bytes | memoryview, /) -> None:
+    def update(self, data: bytes, /) -> None:
         self._value = self._function(data, self._value)
 
     def digest(self) -> bytes:
@@ -64,7 +64,7 @@ class _XxHash:
     def __init__(self, running: Any) -> None:
         self._running = running
 
-    def update(self, data: bytes | memoryview, /) -> None:
+    def update(self, data: bytes, /) -> None:
         self._running.update(data)
 
     def digest(self) -> bytes:
@@ -171,7 +171,7 @@ class Sums:
         if algorithm not in self._running:
             self._running[algorithm] = ALGORITHMS[algorithm]()
 
-    def update(self, data: bytes | memoryview) -> None:
+    def update(self, data: bytes) -> None:
         for running in self._running.values():
             running.update(data)
 

@@ -152,7 +152,7 @@ class Frames:
         stop = data.find(b"\n", at, at + room)
         if stop < 0:
             if len(data) - at >= room:
-                raise _malformed()
+                raise _bad_trailer() if self._state is _State.TRAILER else _malformed()
             self._partial += data[at:]
             return len(data)
         line = self._partial + data[at : stop + 1]
