@@ -135,6 +135,15 @@ OUT = CHECKSUMS | {
 }
 """Request headers that go upstream, signed; `x-amz-content-sha256` is written by the signer."""
 
+OF_REQUEST_BODY = CHECKSUMS | {
+    "content-encoding",
+    "content-md5",
+    "x-amz-decoded-content-length",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-trailer",
+}
+"""What describes the bytes of a body: not sent where the body is written anew (CHK-21)."""
+
 BACK = frozenset(
     {
         "accept-ranges",
@@ -160,3 +169,14 @@ BACK_UNDER_IDENTITY = frozenset(
     {"x-amz-bucket-arn", "x-amz-access-point-alias", "x-amz-restore-output-path"}
 )
 """These name the upstream's bucket, and cross where the client calls it the same."""
+
+OF_ANSWER_BODY = CHECKSUMS | {
+    "accept-ranges",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "etag",
+    "x-amz-checksum-type",
+}
+"""What describes the bytes of an answer's body: not kept where the body is written anew."""

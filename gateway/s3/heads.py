@@ -1,0 +1,72 @@
+"""
+Heads of answers: which header fields reach the client (FWD-3), and the head of a body written anew.
+"""
+
+from __future__ import annotations
+
+from gateway.message import Answer, BytesBody, Headers, Pairs, ResponseHead
+from gateway.s3 import headers
+from gateway.s3.mapping import View
+
+
+def crossing(received: Headers, view: View) -> Pairs:
+    """The response headers that reach the client (FWD-3), and the gateway's own request id."""
+    crossed: list[tuple[str, str]] = []
+    missing = 0
+    for name, value in received.pairs:
+        if name not in headers.BACK:
+            if name[:6] != "x-amz-":
+                if name == "location" and view.operation.name == "CreateBucket":
+                    crossed.append(("location", f"/{view.request.bucket}"))
+                continue
+            if name in headers.NOT_BACK or (
+                name in headers.BACK_UNDER_IDENTITY
+                and not view.upstream.identity(view.request.bucket)
+            ):
+                continue
+        if (value.isascii() and value.isprintable()) or _writable(value):
+            crossed.append((name, value))
+        elif name[:11] == "x-amz-meta-":
+            missing += 1
+    if missing:  # AIO-14: what cannot be written is counted, not dropped in silence
+        crossed = _with_missing(crossed, missing)
+    crossed.append(("x-amz-request-id", view.request_id))
+    return tuple(crossed)
+
+
+def _writable(value: str) -> bool:
+    """UTF-8 without controls, which would end the header or vanish."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return not any((char < " " and char != "\t") or char == "\x7f" for char in value)
+
+
+def _with_missing(crossed: list[tuple[str, str]], missing: int) -> list[tuple[str, str]]:
+    told = [value for name, value in crossed if name == "x-amz-missing-meta"]
+    count = missing + sum(int(value) for value in told if value.isascii() and value.isdigit())
+    others = [pair for pair in crossed if pair[0] != "x-amz-missing-meta"]
+    return [*others, ("x-amz-missing-meta", str(count))]
+
+
+def rewritten(answer: Answer, data: bytes, content_type: str = "application/xml") -> Answer:
+    """The answer with another body."""
+    return Answer(
+        head=ResponseHead(
+            status=answer.status,
+            headers=Headers(
+                (
+                    *about(answer.head.headers.pairs),
+                    ("content-type", content_type),
+                    ("content-length", str(len(data))),
+                )
+            ),
+        ),
+        body=BytesBody(data),
+    )
+
+
+def about(pairs: Pairs) -> Pairs:
+    """Header fields without those that describe the body's bytes."""
+    return tuple(pair for pair in pairs if pair[0] not in headers.OF_ANSWER_BODY)

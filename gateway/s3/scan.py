@@ -1,0 +1,103 @@
+"""
+XML documents of upstreams, cut into the children of their root without a tree.
+
+Names are rewritten by path (`Contents/Key`), never by element name, and what no rule names must
+pass byte for byte; so a document is cut where its root's children begin and end, and those again
+where a rule reaches into them. What upstreams do not write (DTDs, CDATA, comments) is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from gateway.errors import UpstreamProtocolError
+
+ANSWER_MAX = (
+    8 * 1024 * 1024
+)  # bytes read of an answer (LST-14): 1 000 keys of 1 024 bytes, threefold
+
+_ROOT = re.compile(r"\s*(?:<\?xml[^<>]*\?>\s*)?<([A-Za-z_][\w.:-]*)(?:\s[^<>]*)?/?>")
+_OPEN = re.compile(r"\s*<([A-Za-z_][\w.:-]*)(?:\s[^<>]*)?/?>")
+_TAG = re.compile(r"<(/?)[A-Za-z_][\w.:-]*(?:\s[^<>]*)?/?>")
+
+
+class Piece(NamedTuple):
+    """A child: its local name, what is inside it, and all of it as it came."""
+
+    name: str
+    inside: str
+    raw: str
+
+
+class Document(NamedTuple):
+    """The root's local name, its opening as it came (declaration included), its children, its end."""
+
+    root: str
+    opening: str
+    pieces: list[Piece]
+    closing: str
+
+
+def broken(why: str) -> UpstreamProtocolError:
+    return UpstreamProtocolError(f"the upstream's answer cannot be read: {why}")
+
+
+def cut(data: bytes) -> Document:
+    """A document, cut. Raises UpstreamProtocolError where it is not one."""
+    try:
+        text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise broken("not UTF-8") from error
+    root = _ROOT.match(text)
+    if root is None or "<!" in text or text.find("<?", root.start(1)) >= 0:
+        raise broken("not an XML document of S3")
+    name = root[1]
+    if text[root.end() - 2] == "/":
+        return Document(local(name), f"{text[: root.end() - 2]}>", [], f"</{name}>")
+    closing = f"</{name}>"
+    end = text.rfind(closing)
+    if end < root.end() or text[end + len(closing) :].strip():
+        raise broken("it does not end")
+    return Document(local(name), text[: root.end()], pieces(text, root.end(), end), text[end:])
+
+
+def pieces(text: str, position: int, end: int) -> list[Piece]:
+    """The elements between two places of a text; there may be white space between them, and no more."""
+    found: list[Piece] = []
+    while True:
+        opened = _OPEN.match(text, position, end)
+        if opened is None:
+            break
+        name, begin = opened[1], opened.end()
+        if text[begin - 2] == "/":
+            stop = position = begin
+        else:
+            stop = text.find(f"</{name}>", begin, end)
+            if stop < 0:
+                raise broken(f"{local(name)} does not end")
+            if text.find(f"<{name}", begin, stop) >= 0:
+                stop = _matching(text, begin, end)
+            position = stop + len(name) + 3
+        found.append(Piece(local(name), text[begin:stop], text[opened.start() : position]))
+    if text[position:end].strip():
+        raise broken("text between elements")
+    return found
+
+
+def _matching(text: str, position: int, end: int) -> int:
+    """Where the element that is open at `position` ends, whatever is inside."""
+    depth = 1
+    for tag in _TAG.finditer(text, position, end):
+        if tag[1]:
+            depth -= 1
+            if depth == 0:
+                return tag.start()
+        elif text[tag.end() - 2] != "/":
+            depth += 1
+    raise broken("an element does not end")
+
+
+def local(name: str) -> str:
+    """An element's name without its namespace prefix."""
+    return name.rpartition(":")[2] if ":" in name else name
