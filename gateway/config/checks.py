@@ -29,7 +29,7 @@ def problems(config: Config, document: Document) -> Iterator[Problem]:
     if not config.session.keys:
         yield at(
             ("session", "keys"),
-            "session.keys is needed: one key of 32 random bytes or more, the same in every replica "
+            "a key is needed: 32 random bytes or more, the same in every replica "
             "(`gateway init` writes one)",
         )
     if isinstance(config.state, MemoryState) and config.server.workers != 1:

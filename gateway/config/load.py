@@ -41,11 +41,12 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Loaded:
         empty = Document(file=str(path), values=None, mark=Mark(1, 1))
         return Loaded(config=None, document=empty, files=(path,), problems=(problem,))
     document = read(content, str(path))
-    if document.problems and document.values is None:
-        return Loaded(config=None, document=document, files=(path,), problems=document.problems)
     references = _References(document, path.parent, os.environ if environ is None else environ)
     document = references.resolved()
-    config, problems = validate(Config, document, context={"base": path.parent})
+    readable = not document.problems or document.values is not None
+    config, problems = (
+        validate(Config, document, context={"base": path.parent}) if readable else (None, [])
+    )
     policies, policy_files, missing = _policies(config, document, path.parent)
     failed = {(found.line, found.column) for found in references.problems}
     return Loaded(

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gateway.config.positions import Document, Problem
+from gateway.config.validate import looks_like
 from gateway.config.values import (
     Address,
     Addresses,
@@ -36,8 +37,20 @@ from gateway.config.values import (
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 COGNITO_ISSUER = r"https://cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/"
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-ROLE_ARN = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$"
+NAME = looks_like(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", "a name: letters, digits, '.', '_' and '-', 64 at most"
+)
+ROLE_ARN = looks_like(
+    r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$",
+    "the ARN of a role: arn:aws:iam::123456789012:role/NAME",
+)
+REGION = looks_like(r"^[a-z0-9-]{1,64}$", "a region such as us-east-1")
+ACCOUNT = looks_like(r"^[0-9]{12}$", "an account id of twelve digits, in quotes")
+IDENTITY_POOL = looks_like(r"^[\w-]+:[0-9A-Za-z-]+…?$", "an identity pool: us-east-1:0a1b2c3d-…")
+KEY_ID = looks_like(
+    r"^[\w:.@-]{3,128}$", "an access key id: 3 to 128 letters, digits, ':', '.', '@', '_', '-'"
+)
+LOCATION = looks_like(r"^/[\w./-]*$", "a location of nginx such as /_s3")
 
 Name = Annotated[str, Field(pattern=NAME)]
 """What sections call each other by: letters, digits, `.`, `_`, `-`; at most 64 characters."""
@@ -100,7 +113,7 @@ class Server(Section):
     """Who moves the bytes of a large GET: `none` the gateway; `x-accel` nginx in front, told by X-Accel-Redirect; `redirect` the client itself, by 307 to a presigned URL."""
     offload_min_size: Size = 1024 * 1024
     """Bytes: objects known to be smaller are not offloaded."""
-    offload_location: Annotated[str, Field(pattern=r"^/[\w./-]*$")] = "/_s3"
+    offload_location: Annotated[str, Field(pattern=LOCATION)] = "/_s3"
     """The internal location of nginx that X-Accel-Redirect names."""
     connections: Annotated[int, Field(ge=1)] = 10_000
     """Connections open at once, in each worker; more wait in the system's queue."""
@@ -326,7 +339,7 @@ class UpstreamConfig(Section):
 
     endpoint: Origin | None = None
     """`https://host:port`; left out for AWS in `region`."""
-    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")] = "us-east-1"
+    region: Annotated[str, Field(pattern=REGION)] = "us-east-1"
     """Region to sign for."""
     addressing: Literal["auto", "path", "virtual"] = "auto"
     """Where the bucket stands: in the path, or in the host name; `auto` is virtual for AWS and path elsewhere."""
@@ -334,7 +347,7 @@ class UpstreamConfig(Section):
     """`decode` opens aws-chunked bodies for servers that do not know that encoding."""
     ca: File | None = None
     """PEM file of certificate authorities to trust for this upstream instead of the system's."""
-    expected_owner: Annotated[str, Field(pattern=r"^[0-9]{12}$")] | None = None
+    expected_owner: Annotated[str, Field(pattern=ACCOUNT)] | None = None
     """Account id that must own the bucket: sent as x-amz-expected-bucket-owner with every request."""
     requester_pays: bool = False
     """Send x-amz-request-payer: the credentials' account pays for the traffic."""
@@ -401,7 +414,7 @@ class _Role(Section):
         Duration, AfterValidator(lambda value: _within(value, minimum=900, maximum=43200))
     ] = timedelta(hours=1)
     """Life of the credentials: 15m to 12h, within the role's own maximum (1h where one role assumes another)."""
-    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")] | None = None
+    region: Annotated[str, Field(pattern=REGION)] | None = None
     """Region of the STS endpoint; default: that of the upstream."""
     endpoint: Origin | None = None
     """STS endpoint of something that is not AWS."""
@@ -472,7 +485,7 @@ class CognitoIdentityCredentials(_Role):
 
     type: Literal["cognito_identity"]
     """`cognito_identity`"""
-    identity_pool_id: Annotated[str, Field(pattern=r"^[\w-]+:[0-9A-Za-z-]+…?$")]
+    identity_pool_id: Annotated[str, Field(pattern=IDENTITY_POOL)]
     """The identity pool: `us-east-1:…`."""
     flow: Literal["enhanced", "basic"] = "enhanced"
     """`basic` must be allowed in the pool and assumes `role_arn` with a session policy: `scope_down` needs it."""
@@ -522,7 +535,7 @@ class ServiceAccount(Section):
 
     name: Name
     """Its subject, for policies (`claims.sub`) and audit."""
-    access_key_id: Annotated[str, Field(pattern=r"^[\w:.@-]{3,128}$")]
+    access_key_id: Annotated[str, Field(pattern=KEY_ID)]
     """Access key id; must not begin with GWT or GWP, the prefixes of the keys that the gateway makes."""
     secret_access_key: StrongSecret
     """Secret of 16 characters or more."""

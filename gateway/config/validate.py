@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -20,7 +21,6 @@ from gateway.config.positions import Document, Problem, did_you_mean
 M = TypeVar("M", bound=BaseModel)
 
 _MESSAGES: dict[str, str] = {
-    "missing": "{name} is needed",
     "string_type": "a text is expected; a number, true or false goes in quotes",
     "bool_type": "true or false is expected",
     "bool_parsing": "true or false is expected",
@@ -73,20 +73,28 @@ def validate(
 def _problems(
     model: type[BaseModel], document: Document, error: ValidationError
 ) -> Iterator[Problem]:
+    """One a place: what the branches of a union say of one value belongs together."""
+    branches: dict[tuple[str | int, ...], Problem] = {}
     for found in error.errors(include_url=False, include_input=False):
-        path = _in_document(document, found["loc"], missing=found["type"] == "missing")
-        kind = found["type"]
-        if kind == "extra_forbidden":
-            known = _keys_at(model, found["loc"][:-1], document.values)
+        kind, loc = found["type"], found["loc"]
+        path = _in_document(document, loc, missing=kind == "missing")
+        if kind == "missing":
+            yield document.problem(path, f"{loc[-1]} is needed")
+        elif kind == "extra_forbidden":
+            known = _keys_at(model, loc[:-1], document.values)
             message = "there is no such key" + did_you_mean(str(path[-1]), known)
             yield document.problem(path, message, key=True)
-        elif kind == "missing":
-            name = str(found["loc"][-1])
-            yield document.problem(path, f"{name} is needed")
-        elif kind in ("literal_error", "union_tag_invalid"):
-            yield _choice(document, path, found)
-        else:
-            yield document.problem(path, _said(kind, found))
+        elif kind != "default_factory_not_called":  # the reason for it is told by itself
+            problem = _choice(document, path, found) if kind in _CHOICES else None
+            problem = problem or document.problem(path, _said(kind, found))
+            twin = branches.get(path)
+            if twin is not None:
+                problem = replace(problem, message=f"{twin.message}, or {problem.message}")
+            branches[path] = problem
+    yield from branches.values()
+
+
+_CHOICES = ("literal_error", "union_tag_invalid")
 
 
 def _said(kind: str, found: Mapping[str, Any]) -> str:
@@ -109,6 +117,8 @@ def _choice(document: Document, path: Sequence[str | int], found: Mapping[str, A
         path = (*path, context["discriminator"].strip("'"))
     choices = [part.strip(" '") for part in expected.replace(" or ", ", ").split(",")]
     value = _value(document.values, path)
+    if len(choices) == 1:
+        return document.problem(path, f"{choices[0]!r} is expected")
     shown = f"{value!r}" if isinstance(value, str) else "this"
     close = did_you_mean(value, choices) if isinstance(value, str) else ""
     return document.problem(path, f"{shown} is not one of {', '.join(choices)}{close}")

@@ -26,10 +26,12 @@ from gateway.config.policyfile import (
     PolicyTestSpec,
     RuleSpec,
 )
-from gateway.config.positions import Document, Problem, did_you_mean
+from gateway.config.positions import Document, Problem
 from gateway.config.validate import validate
-from gateway.identity import ANONYMOUS_ISSUER, SERVICE_ISSUER
-from gateway.policy import language
+from gateway.identity import ANONYMOUS_ISSUER
+from gateway.policy import checks
+from gateway.policy.checks import Known
+from gateway.policy.language import actions_of, question
 from gateway.policy.model import (
     ClaimTest,
     DenyRule,
@@ -37,10 +39,8 @@ from gateway.policy.model import (
     Match,
     Policy,
     PolicyTest,
-    Question,
     Rule,
 )
-from gateway.policy.patterns import is_pattern
 
 Path = tuple[str | int, ...]
 
@@ -108,159 +108,100 @@ class Source:
 
 
 def compile_policy(documents: Sequence[Document], names: Names) -> Compiled:
-    """The rules and tests of all files, in order, and everything that is wrong with them."""
+    """The rules and tests of all files, in order; or everything that is wrong with them."""
     rules: list[Rule] = []
     tests: list[PolicyTest] = []
     sources: list[Source] = []
     problems: list[Problem] = []
+    known = Known(
+        upstreams=tuple(names.upstreams),
+        credentials=tuple(names.credentials),
+        issuers=names.issuers,
+    )
     for document in documents:
         problems.extend(document.problems)
         if document.problems and document.values is None:
             continue
         file, wrong = validate(PolicyFile, document)
+        wrong.extend(checks.problems(document, known))
         problems.extend(wrong)
-        if file is None:
+        if file is None or wrong:
             continue
-        compiler = _Compiler(document, names)
         for place, spec in enumerate(file.rules):
-            rule = compiler.rule(spec, ("rules", place))
-            rules.append(rule)
-            sources.append(Source(document, ("rules", place)))
-        tests.extend(compiler.test(spec, ("tests", place)) for place, spec in enumerate(file.tests))
-        problems.extend(compiler.problems)
+            path: Path = ("rules", place)
+            line = document.problem(path, "").line
+            rules.append(_rule(spec, names, document.file, line))
+            sources.append(Source(document, path))
+        for place, test in enumerate(file.tests):
+            tests.append(_test(test, names, document.problem(("tests", place), "")))
     if documents and not rules and not problems:
         problems.append(documents[0].problem((), "the policy is empty: no file holds a rule"))
     policy = Policy(rules=tuple(rules), tests=tuple(tests))
     return Compiled(policy=policy, problems=tuple(problems), sources=tuple(sources))
 
 
-@final
-@dataclass(slots=True)
-class _Compiler:
-    """One file's models to the policy's own types."""
+def _rule(spec: RuleSpec, names: Names, file: str, line: int) -> Rule:
+    return Rule(
+        name=spec.name,
+        match=_match(spec.match),
+        grants=tuple(_grant(grant, names) for grant in spec.grants),
+        denies=tuple(_deny(deny) for deny in spec.denies),
+        file=file,
+        line=line,
+    )
 
-    document: Document
-    names: Names
-    problems: list[Problem] = field(default_factory=list)
 
-    def wrong(self, path: Path, message: str | None) -> None:
-        if message is not None:
-            self.problems.append(self.document.problem(path, message))
+def _match(spec: MatchSpec) -> Match:
+    return Match(
+        issuer=spec.issuer,
+        claims=tuple(
+            test
+            for claim, conditions in spec.claims.items()
+            for test in _claim_tests(claim, conditions)
+        ),
+        everyone=spec.everyone,
+        anonymous=spec.anonymous,
+    )
 
-    def rule(self, spec: RuleSpec, path: Path) -> Rule:
-        return Rule(
-            name=spec.name,
-            match=self._match(spec.match, (*path, "match")),
-            grants=tuple(
-                self._grant(grant, (*path, "grants", place))
-                for place, grant in enumerate(spec.grants)
-            ),
-            denies=tuple(
-                self._deny(deny, (*path, "denies", place)) for place, deny in enumerate(spec.denies)
-            ),
-            file=self.document.file,
-            line=self.document.problem(path, "").line,
-        )
 
-    def _match(self, spec: MatchSpec, path: Path) -> Match:
-        if spec.issuer is not None:
-            known = (*self.names.issuers, SERVICE_ISSUER)
-            self._known(spec.issuer, known, (*path, "issuer"), "an identity provider")
-        return Match(
-            issuer=spec.issuer,
-            claims=tuple(
-                test
-                for claim, conditions in spec.claims.items()
-                for test in _claim_tests(claim, conditions)
-            ),
-            everyone=spec.everyone,
-            anonymous=spec.anonymous,
-        )
+def _grant(spec: GrantSpec, names: Names) -> GrantRule:
+    bucket, _, prefix = spec.target.partition("/")
+    session = _session(names.credentials.get(spec.credentials))
+    return GrantRule(
+        bucket=spec.bucket,
+        upstream=spec.upstream,
+        target_bucket=bucket,
+        target_prefix=prefix,
+        credentials=spec.credentials,
+        actions=actions_of(spec.allow),
+        keys=spec.keys or (),
+        session_name=session.session_name,
+        source_identity=session.source_identity,
+        tags=session.tags,
+        scope_down=session.scope_down,
+    )
 
-    def _grant(self, spec: GrantSpec, path: Path) -> GrantRule:
-        self.wrong((*path, "bucket"), language.bucket_problem(spec.bucket))
-        pattern = is_pattern(spec.bucket)
-        self.wrong((*path, "target"), language.target_problem(spec.target, pattern=pattern))
-        self._known(spec.upstream, self.names.upstreams, (*path, "upstream"), "an upstream")
-        self._known(spec.credentials, self.names.credentials, (*path, "credentials"), "credentials")
-        bucket, _, prefix = spec.target.partition("/")
-        session = _session(self.names.credentials.get(spec.credentials))
-        return GrantRule(
-            bucket=spec.bucket,
-            upstream=spec.upstream,
-            target_bucket=bucket,
-            target_prefix=prefix,
-            credentials=spec.credentials,
-            actions=self._actions(spec.allow, (*path, "allow")),
-            keys=self._patterns(spec.keys, (*path, "keys")),
-            session_name=session.session_name,
-            source_identity=session.source_identity,
-            tags=session.tags,
-            scope_down=session.scope_down,
-        )
 
-    def _deny(self, spec: DenySpec, path: Path) -> DenyRule:
-        self.wrong((*path, "bucket"), language.bucket_problem(spec.bucket))
-        return DenyRule(
-            bucket=spec.bucket,
-            actions=self._actions(spec.actions, (*path, "actions"), deny=True),
-            keys=self._patterns(spec.keys, (*path, "keys")),
-        )
+def _deny(spec: DenySpec) -> DenyRule:
+    return DenyRule(
+        bucket=spec.bucket, actions=actions_of(spec.actions, deny=True), keys=spec.keys or ()
+    )
 
-    def _known(self, name: str, known: Iterable[str], path: Path, what: str) -> None:
-        choices = tuple(known)
-        if name not in choices:
-            listed = f"; there are {', '.join(sorted(choices))}" if choices else "; there are none"
-            close = did_you_mean(name, choices)
-            self.wrong(path, f"{name!r} is not the name of {what} in gateway.yaml{close or listed}")
 
-    def _actions(self, words: Sequence[str], path: Path, *, deny: bool = False) -> frozenset[str]:
-        found: frozenset[str] = frozenset()
-        for place, word in enumerate(words):
-            try:
-                found |= language.actions_of((word,), deny=deny)
-            except KeyError:
-                self.wrong((*path, place), language.action_problem(word))
-        return found
-
-    def _patterns(self, patterns: Sequence[str] | None, path: Path) -> tuple[str, ...]:
-        for place, pattern in enumerate(patterns or ()):
-            self.wrong((*path, place), language.keys_problem(pattern))
-        return tuple(patterns or ())
-
-    def test(self, spec: PolicyTestSpec, path: Path) -> PolicyTest:
-        anonymous = spec.who.get("anonymous") is True
-        who = {"iss": ANONYMOUS_ISSUER} if anonymous else self._somebody(spec.who, (*path, "who"))
-        at = self.document.problem(path, "")
-        return PolicyTest(
-            who=who,
-            may=tuple(self._questions(spec.may, (*path, "may"))),
-            may_not=tuple(self._questions(spec.may_not, (*path, "may_not"))),
-            file=self.document.file,
-            line=at.line,
-            column=at.column,
-            path=at.path,
-        )
-
-    def _somebody(self, who: Mapping[str, Any], path: Path) -> dict[str, Any]:
-        issuer = who.get("iss")
-        if issuer is None and len(self.names.issuers) == 1:
-            issuer = self.names.issuers[0]
-        if not isinstance(issuer, str):
-            self.wrong(path, "iss is needed: the name of a provider, or `service`")
-            return dict(who)
-        self._known(issuer, (*self.names.issuers, SERVICE_ISSUER), (*path, "iss"), "a provider")
-        subject = who.get("sub")
-        if not isinstance(subject, str) or not subject:
-            self.wrong(path, "sub is needed: who is it?")
-        return {**who, "iss": issuer}
-
-    def _questions(self, texts: Sequence[str], path: Path) -> Iterator[Question]:
-        for place, text in enumerate(texts):
-            try:
-                yield language.question(text)
-            except ValueError as error:
-                self.wrong((*path, place), str(error))
+def _test(spec: PolicyTestSpec, names: Names, at: Problem) -> PolicyTest:
+    if spec.who.get("anonymous") is True:
+        who = {"iss": ANONYMOUS_ISSUER}
+    else:
+        who = {"iss": names.issuers[0] if len(names.issuers) == 1 else "", **spec.who}
+    return PolicyTest(
+        who=who,
+        may=tuple(question(text) for text in spec.may),
+        may_not=tuple(question(text) for text in spec.may_not),
+        file=at.file,
+        line=at.line,
+        column=at.column,
+        path=at.path,
+    )
 
 
 def _claim_tests(claim: str, conditions: ClaimConditions) -> Iterator[ClaimTest]:

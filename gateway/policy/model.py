@@ -432,13 +432,13 @@ class Entitlements:
     def named_buckets(self) -> list[str]:
         """Buckets that grants name, in order, each once; without those that a narrowing takes away."""
         names = dict.fromkeys(grant.bucket for grant in self.grants if not grant.pattern)
-        return [name for name in names if self._open(name)]
+        return [name for name in names if self.shows(name)]
 
     def patterns(self) -> list[Grant]:
         """Grants for buckets that a pattern matches."""
         return [grant for grant in self.grants if grant.pattern]
 
-    def _open(self, bucket: str) -> bool:
+    def shows(self, bucket: str) -> bool:
         """Something is left of the bucket after denies and narrowings."""
         view = self.view(bucket)
         return any(not view.forbidden(action) for action in view.grants) and all(
