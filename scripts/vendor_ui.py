@@ -119,6 +119,9 @@ def rewritten(module: bytes) -> bytes:
             new = quote + relative.encode() + quote
             module = module.replace(b"from" + old, b"from" + new)
             module = module.replace(b"from " + old, b"from " + new)
+    # One statement a line: the server finds what to preload by reading lines.
+    for word in (b"import{", b"export{"):
+        module = module.replace(b";" + word, b";\n" + word)
     return SOURCE_MAP.sub(b"", module)
 
 

@@ -302,4 +302,5 @@ removePlugin:e=>{const t=r.indexOf(e);-1!==t&&r.splice(t,1)}}),n.debugMode=()=>{
 o=!1},n.safeMode=()=>{o=!0},n.versionString="11.12.0",n.regex={concat:h,
 lookahead:g,either:f,optional:d,anyNumberOfTimes:u}
 ;for(const t in A)"object"==typeof A[t]&&e(A[t]);return Object.assign(n,A),n
-},te=ee({});te.newInstance=()=>ee({});export{te as default};
+},te=ee({});te.newInstance=()=>ee({});
+export{te as default};

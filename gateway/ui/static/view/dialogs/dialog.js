@@ -1,0 +1,89 @@
+/**
+ * Dialogs: native <dialog>, Esc cancels, Ctrl+Enter is the default button, focus goes in and comes back.
+ */
+import { html, signal, uid, useEffect, useMemo, useRef, useState } from "../../lib/dom.js";
+import { Icon } from "../../lib/icons.js";
+import { Problem } from "../banner.js";
+
+/** @typedef {{component: any, props: any, resolve: (value: any) => void}} Entry */
+
+/** @type {import("../../lib/dom.js").signal<Entry[]>} */
+const stack = signal(/** @type {Entry[]} */ ([]));
+
+/** Opens a dialog; answers what it was closed with, undefined when cancelled. @param {any} component @param {any} [props] @returns {Promise<any>} */
+export function ask(component, props = {}) {
+  return new Promise((resolve) => {
+    stack.value = [...stack.peek(), { component, props, resolve }];
+  });
+}
+
+/** @param {Entry} entry @param {any} [value] */
+function close(entry, value) {
+  stack.value = stack.peek().filter((other) => other !== entry);
+  entry.resolve(value);
+}
+
+export const dialogOpen = () => stack.peek().length > 0;
+
+export const Dialogs = () => html`${stack.value.map((entry, i) => html`<${entry.component} key=${i} ...${entry.props} done=${(/** @type {any} */ value) => close(entry, value)} />`)}`;
+
+/**
+ * The frame of a dialog: title, content, buttons. `submit` runs the work; a refusal is shown and the dialog stays.
+ * @param {{title: any, children?: any, done: (value?: any) => void, submit?: () => any, action?: any, danger?: boolean, ready?: boolean, extra?: any, cancel?: string | null, wide?: boolean, sticky?: boolean, focusAction?: boolean}} props
+ */
+export function Dialog({ title, children, done, submit, action, danger = false, ready = true, extra, cancel = "Cancel", wide = false, sticky = false, focusAction = false }) {
+  const node = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const name = useMemo(() => uid("dialog"), []);
+  const [busy, setBusy] = useState(false);
+  const [failure, setFailure] = useState(/** @type {any} */ (null));
+
+  useEffect(() => {
+    const before = document.activeElement;
+    const dialog = /** @type {HTMLDialogElement} */ (node.current);
+    dialog.showModal();
+    const first = dialog.querySelector("[data-autofocus]") ?? dialog.querySelector(focusAction ? ".primary:not([disabled])" : "input:not([type=hidden]), .primary:not([disabled])");
+    if (first instanceof HTMLElement) first.focus();
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
+    };
+  }, []);
+
+  const confirm = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (!ready || busy || !submit) return;
+    setBusy(true);
+    setFailure(null);
+    try {
+      const value = await submit();
+      if (value !== false) done(value ?? true);
+    } catch (error) {
+      setFailure(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const keys = (/** @type {KeyboardEvent} */ event) => {
+    event.stopPropagation();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) confirm(event);
+  };
+  const cancelled = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (!sticky) done();
+  };
+  return html`
+    <dialog ref=${node} class=${wide ? "dialog wide" : "dialog"} aria-labelledby=${name} onCancel=${cancelled} onKeyDown=${keys}>
+      <form method="dialog" onSubmit=${confirm}>
+        <header>
+          <h2 id=${name}>${title}</h2>
+          ${!sticky && html`<button type="button" class="icon-button" aria-label="Close" onClick=${() => done()}><${Icon} name="close" /></button>`}
+        </header>
+        <div class="content" tabindex="-1">${children}${failure && html`<${Problem} failure=${failure} />`}</div>
+        <footer>
+          ${extra}<span class="grow"></span>
+          ${cancel && html`<button type="button" class="button" onClick=${() => done()}>${cancel}</button>`}
+          ${submit && html`<button type="submit" class=${danger ? "button primary danger" : "button primary"} disabled=${!ready || busy}>${action}</button>`}
+        </footer>
+      </form>
+    </dialog>
+  `;
+}

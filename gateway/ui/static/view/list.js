@@ -1,0 +1,244 @@
+/**
+ * The list: an ARIA grid of which only the rows on screen are in the document.
+ */
+import { cls, html, useEffect, useLayoutEffect, useMemo, useRef, useSignal } from "../lib/dom.js";
+import { typing, listWanted } from "../lib/focus.js";
+import { Icon } from "../lib/icons.js";
+import { current, positionOf, rowAt, visible } from "../model/listing.js";
+import { adjust, kept, place, save } from "../model/place.js";
+import { prefs } from "../model/prefs.js";
+import { all, clear, focused, range, selected, toggle } from "../model/selection.js";
+import { act, closePane, newFolder, open, paste, pick, show, take, up } from "./actions.js";
+import { dropTarget } from "./drop.js";
+import { RowView, rowMenu } from "./row.js";
+import { States } from "./states.js";
+
+const OVERSCAN = 4; // rows above and below the window
+
+/** Height of a row as the style sheet has it, in px. */
+const rowHeight = () => parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 36;
+
+const COLUMNS = /** @type {const} */ ([
+  ["name", "Name"],
+  ["size", "Size"],
+  ["modified", "Modified"],
+]);
+
+/** Third click returns to key order. @param {string} column */
+function nextSort(column) {
+  const { sort } = place.peek();
+  return sort === column ? `-${column}` : sort === `-${column}` ? "" : column;
+}
+
+/** @param {{column: string, label: string}} props */
+function Header({ column, label }) {
+  const { sort } = place.value;
+  const state = sort === column ? "ascending" : sort === `-${column}` ? "descending" : "none";
+  return html`
+    <div class=${cls("cell", column, column !== "name" && "num")} role="columnheader" aria-sort=${state}>
+      <button class="sort" tabindex="-1" onClick=${() => adjust({ sort: nextSort(column) }, { replace: true })}>
+        ${label}${state !== "none" && html`<${Icon} name=${state === "ascending" ? "up" : "down"} />`}
+      </button>
+    </div>
+  `;
+}
+
+/** Names that another name of the folder looks like (NFC and NFD twins). @param {readonly import("../model/listing.js").Row[]} rows @returns {Set<string>} */
+function twinsOf(rows) {
+  const seen = new Map();
+  const twins = new Set();
+  for (const { name } of rows) {
+    if (/^[\u0020-\u007e]*$/.test(name)) continue;
+    const form = name.normalize("NFC");
+    if (seen.has(form)) twins.add(name).add(seen.get(form));
+    else seen.set(form, name);
+  }
+  return twins;
+}
+
+/** Keys that act on the list. @param {KeyboardEvent} event @param {(delta: number, absolute?: boolean) => void} move @param {number} pageRows */
+function onKey(event, move, pageRows) {
+  if (typing(event.target) || event.altKey) return;
+  const control = event.ctrlKey || event.metaKey;
+  const row = rowAt(positionOf(focused.peek()));
+  const step = { ArrowDown: 1, ArrowUp: -1, PageDown: pageRows, PageUp: -pageRows }[event.key];
+  if (step !== undefined && !control) {
+    move(step);
+    if (event.shiftKey) range(focused.peek());
+  } else if (event.key === "Home") {
+    move(0, true);
+    if (event.shiftKey) range(focused.peek());
+  } else if (event.key === "End") {
+    move(Infinity, true);
+    if (event.shiftKey) range(focused.peek());
+  } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") cells(event);
+  else if (event.key === "Enter" && !control) {
+    if (/** @type {Element} */ (event.target).closest("button")) return;
+    if (row) open(row, { view: row.folder ? "" : "full" });
+  } else if (event.key === " ") {
+    if (control && row) toggle(row.name);
+    else if (place.peek().open) closePane();
+    else if (row) show(row);
+  } else if (control && event.key.toLowerCase() === "a") all();
+  else if (control && event.key.toLowerCase() === "c" && !getSelection()?.toString()) take("copy");
+  else if (control && event.key.toLowerCase() === "x") take("move");
+  else if (control && event.key.toLowerCase() === "v") {
+    // Files in the clipboard come by the paste event.
+    if (!paste()) return;
+  } else if (event.key === "Escape") {
+    if (selected.peek().size) clear();
+    else if (place.peek().open) closePane();
+    else return;
+  } else if (event.key === "F2") act("rename");
+  else if (event.key === "Delete") act("delete");
+  else if (event.key === "Backspace") up();
+  else if ((event.key === "F10" && event.shiftKey) || event.key === "ContextMenu") {
+    const node = /** @type {Element} */ (event.target).closest(".row");
+    if (row && node) rowMenu(row, node);
+  } else if (!control && prefs.peek().letterKeys && LETTERS[event.key]) LETTERS[event.key]();
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+/** Single letters act only here, while the list has the focus. @type {Record<string, () => unknown>} */
+const LETTERS = {
+  u: () => pick("files"),
+  n: newFolder,
+  d: () => act("download"),
+  m: () => act("move"),
+  c: () => act("copy"),
+  s: () => act("share"),
+  i: () => act("details"),
+  z: () => act("zip"),
+  r: () => current.peek()?.refresh({ all: true }),
+};
+
+/** Between the parts of a row. @param {KeyboardEvent} event */
+function cells(event) {
+  const row = /** @type {Element} */ (event.target).closest(".row");
+  if (!row) return;
+  const stops = [row, ...row.querySelectorAll("input, a.label, button")];
+  const here = stops.indexOf(/** @type {Element} */ (event.target));
+  const next = stops[here + (event.key === "ArrowRight" ? 1 : -1)];
+  if (next instanceof HTMLElement) next.focus();
+}
+
+export function List() {
+  const viewport = useRef(/** @type {HTMLElement | null} */ (null));
+  const top = useSignal(0);
+  const height = useSignal(600);
+  const unit = useSignal(rowHeight());
+  const wantFocus = useRef(false);
+  const restored = useRef(/** @type {any} */ (null));
+  const listing = current.value;
+  const order = visible.value;
+  const version = listing?.version.value;
+  const twins = useMemo(() => twinsOf(listing?.rows ?? []), [listing, version]);
+
+  useLayoutEffect(() => {
+    const node = /** @type {HTMLElement} */ (viewport.current);
+    const measure = new ResizeObserver(() => {
+      height.value = node.clientHeight;
+      unit.value = rowHeight();
+    });
+    measure.observe(node);
+    return () => measure.disconnect();
+  }, []);
+  const { density } = prefs.value;
+  useLayoutEffect(() => {
+    unit.value = rowHeight();
+  }, [density]);
+
+  // A place that is shown again stands where it was left.
+  const { value: memory } = kept;
+  useLayoutEffect(() => {
+    restored.current = { listing, top: memory.top ?? 0 };
+    focused.value = memory.focus ?? "";
+    top.value = 0;
+    /** @type {HTMLElement} */ (viewport.current).scrollTop = 0;
+  }, [listing, memory]);
+  useLayoutEffect(() => {
+    const wanted = restored.current;
+    if (!wanted || wanted.listing !== listing || !order.length) return;
+    const node = /** @type {HTMLElement} */ (viewport.current);
+    if (wanted.top + node.clientHeight > order.length * unit.value + 100 && !listing?.complete) return;
+    restored.current = null;
+    node.scrollTop = wanted.top;
+    if (!document.activeElement || document.activeElement === document.body) wantFocus.current = true;
+    focusWanted();
+  });
+
+  const focusWanted = () => {
+    if (!wantFocus.current) return;
+    const node = /** @type {HTMLElement} */ (viewport.current);
+    const target = node.querySelector('.row[tabindex="0"]');
+    if (!(target instanceof HTMLElement)) return;
+    wantFocus.current = false;
+    target.focus({ preventScroll: true });
+  };
+  useLayoutEffect(focusWanted);
+  useEffect(() => {
+    if (!listWanted.value) return;
+    wantFocus.current = true;
+    focusWanted();
+  }, [listWanted.value]);
+
+  /** @param {number} index */
+  const reveal = (index) => {
+    const node = /** @type {HTMLElement} */ (viewport.current);
+    const from = index * unit.value;
+    const header = 0;
+    if (from < node.scrollTop + header) node.scrollTop = from;
+    else if (from + unit.value > node.scrollTop + node.clientHeight - 8) node.scrollTop = from + unit.value - node.clientHeight + 8;
+    top.value = node.scrollTop;
+  };
+  const move = (/** @type {number} */ delta, absolute = false) => {
+    if (!visible.peek().length) return;
+    const here = positionOf(focused.peek());
+    const wanted = absolute ? delta : here < 0 ? 0 : here + delta;
+    const index = Math.max(0, Math.min(visible.peek().length - 1, wanted));
+    reveal(index);
+    focused.value = rowAt(index)?.name ?? "";
+    wantFocus.current = true;
+  };
+
+  useEffect(() => {
+    const timer = setTimeout(() => save({ top: top.peek(), focus: focused.peek() }), 200);
+    return () => clearTimeout(timer);
+  }, [top.value, focused.value]);
+
+  const { bucket, prefix } = place.value;
+  const rows = listing?.rows ?? [];
+  const first = Math.max(0, Math.floor(top.value / unit.value) - OVERSCAN);
+  const last = Math.min(order.length, Math.ceil((top.value + height.value) / unit.value) + OVERSCAN);
+  const shown = [];
+  for (let i = first; i < last; i += 1) shown.push(i);
+  // The focused row stays in the document wherever it is, or the keyboard would lose its place.
+  const keep = focused.value ? positionOf(focused.value) : -1;
+  if (keep >= 0 && (keep < first || keep >= last)) shown.push(keep);
+  const done = listing?.complete ?? false;
+  const someSelected = selected.value.size > 0;
+  const scroll = (/** @type {Event} */ event) => (top.value = /** @type {HTMLElement} */ (event.currentTarget).scrollTop);
+
+  return html`
+    <div class=${cls("list", someSelected && "selecting")} onKeyDown=${(/** @type {KeyboardEvent} */ event) => onKey(event, move, Math.max(1, Math.floor(height.value / unit.value) - 1))} ...${dropTarget(() => (bucket ? { bucket, prefix } : null))}>
+      <div class="grid" role="grid" aria-label=${`Contents of ${prefix || bucket}`} aria-multiselectable="true" aria-rowcount=${done ? rows.length + 1 : -1}>
+        <div class="head" role="row" aria-rowindex="1">
+          <div class="cell check" role="columnheader">
+            <input type="checkbox" tabindex="-1" aria-label="Select all loaded" checked=${someSelected && selected.value.size >= order.length} onClick=${(/** @type {Event} */ event) => (event.preventDefault(), someSelected ? clear() : all())} />
+          </div>
+          ${COLUMNS.map(([column, label]) => html`<${Header} key=${column} column=${column} label=${label} />`)}
+          <div class="cell class" role="columnheader">Class</div>
+          <div class="cell actions" role="columnheader"><span class="hidden">Actions</span></div>
+        </div>
+        <div class="viewport" role="presentation" ref=${viewport} onScroll=${scroll}>
+          <div class="rows" role="rowgroup" style=${{ height: `${order.length * unit.value}px` }}>
+            ${shown.map((i) => rows[order[i]] && html`<${RowView} key=${rows[order[i]].name} row=${rows[order[i]]} index=${i} top=${i * unit.value} twin=${twins.has(rows[order[i]].name)} first=${i === 0 && !focused.value} />`)}
+          </div>
+          ${listing && html`<${States} listing=${listing} empty=${order.length === 0} />`}
+        </div>
+      </div>
+    </div>
+  `;
+}

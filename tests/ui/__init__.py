@@ -1,0 +1,1 @@
+"""The file browser, driven in Chromium."""
