@@ -114,11 +114,11 @@ def make_gateway(
         given = providers.known(name)
         return None if given is None else flow.identity_of(given, claims)
 
-    async def renew(name: str, **given: Any) -> Tokens:
-        return await providers.refresh(name, named=NAMED, **given)
+    async def renew(provider: str, **given: Any) -> Tokens:
+        return await providers.refresh(provider, named=NAMED, **given)
 
     gateway.sessions = Sessions(
-        store, terms=lambda: gateway.terms, identify=identify, renew=renew, stale=stale
+        store, terms=lambda: gateway.terms, identify=identify, renew=cast(Any, renew), stale=stale
     )
     gateway.snapshot = SimpleNamespace(
         public_url=url,
