@@ -117,13 +117,21 @@ def shown_type(annotation: Any) -> str:
     }  # fmt: skip
     if "Literal[" in text and "Annotated" not in text:
         values = re.findall(r"'([^']*)'", text)
-        return ", ".join(f"`{value}`" for value in values) + (" or a number" if "int" in text else "")
+        return ", ".join(f"`{value}`" for value in values) + (
+            " or a number" if "int" in text else ""
+        )
     if models_in(annotation):
         many = "tuple" in text or "dict" in text
         return "list of sections" if "tuple" in text else "sections by name" if many else "section"
     for key, word in names.items():
         if re.search(rf"\b{key}\b", text):
-            return f"list of {word}" if "tuple[" in text else f"{word} by name" if "dict[" in text else word
+            return (
+                f"list of {word}"
+                if "tuple[" in text
+                else f"{word} by name"
+                if "dict[" in text
+                else word
+            )
     return "text"
 
 
@@ -164,7 +172,9 @@ def operations() -> str:
         else:
             carried = "yes" if op.prefixed else "whole buckets only"
         verbs = [
-            verb for verb, held in VERBS.items() if op.needs and all(n.action in held for n in op.needs)
+            verb
+            for verb, held in VERBS.items()
+            if op.needs and all(n.action in held for n in op.needs)
         ]
         rows.append([op.name, op.method, actions, ", ".join(verbs), carried])
     verbs = "".join(
@@ -181,8 +191,13 @@ def operations() -> str:
 def errors() -> str:
     from gateway.s3.errors import ROWS
 
-    rows = [[f"`{r.code}`", str(r.status), r.message] for r in sorted(ROWS.values(), key=lambda r: r.code)]
-    return "# S3 errors of the gateway's own\n\n" + NOTE + table(["code", "status", "message"], rows)
+    rows = [
+        [f"`{r.code}`", str(r.status), r.message]
+        for r in sorted(ROWS.values(), key=lambda r: r.code)
+    ]
+    return (
+        "# S3 errors of the gateway's own\n\n" + NOTE + table(["code", "status", "message"], rows)
+    )
 
 
 def reasons() -> str:
@@ -199,16 +214,16 @@ def reasons() -> str:
 def metrics() -> str:
     from gateway.observe.metrics import TABLE
 
-    rows = [[f"`{name}`", ", ".join(f"`{x}`" for x in m.labels), m.text] for name, m in TABLE.items()]
+    rows = [
+        [f"`{name}`", ", ".join(f"`{x}`" for x in m.labels), m.text] for name, m in TABLE.items()
+    ]
     return "# Metrics\n\n" + NOTE + table(["metric", "labels", "meaning"], rows)
 
 
 def api() -> str:
     from gateway.app import api_rows
 
-    rows = [
-        [f"`{r.method} {r.path}`", r.who.value, r.summary] for r in api_rows() if not r.page
-    ]
+    rows = [[f"`{r.method} {r.path}`", r.who.value, r.summary] for r in api_rows() if not r.page]
     return (
         "# The API\n\n" + NOTE + "Bodies are JSON; errors are `application/problem+json` (RFC 9457). "
         "`GET /api/openapi.json` describes all of it for programs.\n\n"
@@ -221,7 +236,11 @@ def commands() -> str:
 
     from gateway.cli import tree
 
-    out = ["# Commands\n\n", NOTE, "Exit codes: 0 done, 1 the input is wrong, 2 wrong usage, 3 something outside failed.\n"]
+    out = [
+        "# Commands\n\n",
+        NOTE,
+        "Exit codes: 0 done, 1 the input is wrong, 2 wrong usage, 3 something outside failed.\n",
+    ]
 
     def add(command: click.Command, name: str, parent: click.Context | None) -> None:
         context = click.Context(command, info_name=name.split()[-1], parent=parent)
@@ -269,7 +288,10 @@ def main() -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
     for path in stale:
-        print(("not current: " if "--check" in sys.argv else "written: ") + str(path.relative_to(ROOT)))
+        print(
+            ("not current: " if "--check" in sys.argv else "written: ")
+            + str(path.relative_to(ROOT))
+        )
     if stale and "--check" in sys.argv:
         print("run `make docs`")
         return 1

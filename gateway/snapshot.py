@@ -82,6 +82,16 @@ class Snapshot:
             keeper=Keeper(compiled.policy),
         )
 
+    @property
+    def public_url(self) -> str:
+        """Where browsers and clients reach the gateway; without a slash at its end."""
+        return self.config.server.public_url
+
+    @property
+    def cookie_name(self) -> str:
+        """Of the session cookie: plain http cannot have the prefix (SES-1)."""
+        return "__Host-session" if self.config.server.secure else "session"
+
     def keep(self, claims: Mapping[str, Any]) -> dict[str, Any]:
         """Of somebody's claims, those that the policy could ask for: what a cookie holds."""
         return self.keeper.keep(claims)

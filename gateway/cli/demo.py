@@ -25,7 +25,9 @@ PORT = 8080
     type=click.IntRange(1, 65535),
     help=f"The gateway's port. Default: {PORT}, or one that is free where that is taken.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the facts as one JSON object on the first line.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the facts as one JSON object on the first line."
+)
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
@@ -38,7 +40,9 @@ def demo(port: int | None, as_json: bool, directory: Path | None) -> None:
     """
     try:
         from gateway.demo.world import open_world  # noqa: PLC0415 # moto is an extra
-    except ImportError as missing:
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.startswith("gateway"):
+            raise
         raise click.ClickException(
             f"the demo needs an extra ({missing.name} is missing): pip install 's3-auth-gateway[demo]'"
         ) from None
@@ -114,7 +118,7 @@ def told(world: World) -> str:
         "",
         f"    TOKEN=$(curl -s '{ada['token_url']}')",
         f"    curl -H \"Authorization: Bearer $TOKEN\" '{url}/home?list-type=2'",
-        f"    curl -H \"Authorization: Bearer $TOKEN\" {url}/home/hello.txt",
+        f'    curl -H "Authorization: Bearer $TOKEN" {url}/home/hello.txt',
         "",
         "  As yourself, with keys that renew by themselves (signs in by browser):",
         "",

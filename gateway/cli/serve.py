@@ -56,7 +56,6 @@ def serve(config_path: Path) -> None:
 def _load(path: Path):  # type: ignore[no-untyped-def] # Loaded, imported late
     from gateway.config.load import load  # noqa: PLC0415 # kept out of the start of every command
     from gateway.errors import ConfigError  # noqa: PLC0415
-
     from gateway.snapshot import Snapshot  # noqa: PLC0415
 
     try:

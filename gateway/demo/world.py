@@ -22,7 +22,7 @@ import aiohttp
 from moto.server import ThreadedMotoServer
 
 from gateway.app import App
-from gateway.demo.idp import Client, DemoProvider, User
+from gateway.demo.idp import Client, IdentityProvider, User
 
 UPSTREAM_KEYS = ("upstream-key", "upstream-secret-of-the-demo")
 
@@ -129,6 +129,7 @@ service_accounts:
 
 policies: [policies/*.yaml]
 audit: {{path: audit.log}}
+log: {{level: warning, format: text}}
 """
 
 BUCKETS = {
@@ -176,7 +177,7 @@ class World:
     issuer: str
     s3_url: str
     folder: Path
-    idp: DemoProvider
+    idp: IdentityProvider
     app: App
     users: tuple[User, ...] = USERS
 
@@ -267,7 +268,7 @@ async def open_world(
             redirect_uris=(f"{url}/api/session/auth/",),
             logout_uris=(f"{url}/ui/signed-out",),
         )
-        idp = DemoProvider(users=users, client=client)
+        idp = IdentityProvider(users=users, client=client)
         await idp.start()
         stack.push_async_callback(idp.stop)
         await _seed(s3_url, users)
@@ -283,7 +284,9 @@ async def open_world(
         app = App(config)
         await app.start()
         stack.push_async_callback(app.stop)
-        yield World(url=url, issuer=idp.issuer, s3_url=s3_url, folder=folder, idp=idp, app=app, users=users)
+        yield World(
+            url=url, issuer=idp.issuer, s3_url=s3_url, folder=folder, idp=idp, app=app, users=users
+        )
 
 
 @contextlib.contextmanager

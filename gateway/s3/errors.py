@@ -123,6 +123,7 @@ MALFORMED_TRAILER = row("MalformedTrailerError", 400, "The trailer is not what w
 MALFORMED_POST = row("MalformedPOSTRequest", 400, "The form is not well formed.")
 MISSING_CONTENT_LENGTH = row("MissingContentLength", 411, "A length must be given.")
 MISSING_REQUEST_BODY = row("MissingRequestBodyError", 400, "The body is empty.")
+EXPECTATION_FAILED = row("ExpectationFailed", 417, "Only 100-continue can be expected.")
 REQUEST_TIMEOUT = row("RequestTimeout", 400, "The body did not come in time.")
 CONTENT_SHA256_MISMATCH = row(
     "XAmzContentSHA256Mismatch",

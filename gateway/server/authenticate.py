@@ -17,18 +17,22 @@ from gateway import keyring
 from gateway.errors import CROSS_SITE, ProviderError, TokenError
 from gateway.identity import ANONYMOUS_IDENTITY, Method, Proof, Secret
 from gateway.message import RequestHead
+from gateway.observe.metrics import REFUSED_PROOFS
 from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
-from gateway.server.middleware import SAFE_METHODS, is_navigation, same_origin
-from gateway.sigv4.verify import claimed, verify
+from gateway.s3.request import host_name
+from gateway.server.middleware import SAFE_METHODS, same_origin
+from gateway.sigv4.claims import claimed
+from gateway.sigv4.verify import verify
 
 if TYPE_CHECKING:
     from gateway.accesskeys.keys import Found
     from gateway.s3.request import S3Request
     from gateway.server.exchange import Exchange
     from gateway.sessions.lifetime import Opened
-    from gateway.sigv4.payload import Seal
+    from gateway.sigv4.claims import Claimed
     from gateway.sigv4.sign import SigningKeys
+    from gateway.sigv4.verify import Seal
 
 BASIC_MAX = 512  # bytes of an Authorization: Basic value: an id of 20 and a secret of up to 128 fit
 
@@ -39,6 +43,16 @@ class Keys(Protocol):
     async def find(
         self, key_id: str, session_token: Secret | None, now: datetime
     ) -> Found | None: ...
+
+    def used(
+        self, proof: Proof, *, address: str | None, program: str | None, now: datetime
+    ) -> None: ...
+
+
+class Failures(Protocol):
+    def check(self, peer: str | None, now: datetime) -> None: ...
+
+    def failed(self, peer: str | None, now: datetime) -> None: ...
 
 
 class Bearers(Protocol):
@@ -55,11 +69,18 @@ class Authenticator:
     """Finds the one proof of a request and believes it, or refuses."""
 
     def __init__(
-        self, *, keys: Keys, bearers: Bearers, sessions: Sessions, signing_keys: SigningKeys
+        self,
+        *,
+        keys: Keys,
+        bearers: Bearers,
+        sessions: Sessions,
+        failures: Failures,
+        signing_keys: SigningKeys,
     ) -> None:
         self._keys = keys
         self._bearers = bearers
         self._sessions = sessions
+        self._failures = failures
         self._signing_keys = signing_keys
 
     async def s3(
@@ -68,7 +89,18 @@ class Authenticator:
         """Who asks for this S3 request, and what was signed of its body. Raises S3Error."""
         signed = claimed(head, request)
         if signed is not None:
-            found = await self._keys.find(signed.key_id, signed.session_token, ex.now)
+            return await self._signature(signed, head, request, ex)
+        proof = await self.authorization(head, ex)
+        if proof is None and not self._host_without_cookies(head, ex):
+            proof = await self.cookie(head, ex)
+        return proof or NOBODY, None
+
+    async def _signature(
+        self, signed: Claimed, head: RequestHead, request: S3Request, ex: Exchange
+    ) -> tuple[Proof, Seal]:
+        self._failures.check(head.peer, ex.now)
+        found = await self._keys.find(signed.key_id, signed.session_token, ex.now)
+        try:
             seal = verify(
                 signed,
                 head,
@@ -78,13 +110,27 @@ class Authenticator:
                 keys=self._signing_keys,
                 public_authority=ex.snapshot.hosts.public_authority,
             )
-            assert found is not None  # verify refuses a key that was not found
-            await self._refuse_revoked(found.proof, ex.now)
-            return found.proof, seal
-        proof = await self.authorization(head, ex)
-        if proof is None:
-            proof = await self.cookie(head, ex)
-        return proof or NOBODY, None
+        except S3Error as refused:
+            if refused.row in (s3.SIGNATURE_DOES_NOT_MATCH, s3.INVALID_ACCESS_KEY_ID):
+                self._wrong(head, ex, "signature")
+            raise
+        assert found is not None  # verify refuses a key that was not found
+        await self._refuse_revoked(found.proof, ex.now)
+        self._used(found.proof, head, ex)
+        return found.proof, seal
+
+    def _used(self, proof: Proof, head: RequestHead, ex: Exchange) -> None:
+        program = head.headers.get("user-agent")
+        self._keys.used(proof, address=head.peer, program=program, now=ex.now)
+
+    def _wrong(self, head: RequestHead, ex: Exchange, method: str) -> None:
+        self._failures.failed(head.peer, ex.now)
+        REFUSED_PROOFS.add(method)
+
+    @staticmethod
+    def _host_without_cookies(head: RequestHead, ex: Exchange) -> bool:
+        only = ex.snapshot.hosts.s3_only
+        return bool(only) and host_name(head.headers.get("host") or "") in only
 
     async def api(self, head: RequestHead, ex: Exchange) -> Proof | None:
         """Who asks for something of /api: bearer, basic or cookie; None where nobody does."""
@@ -98,7 +144,7 @@ class Authenticator:
         scheme, _, rest = value.partition(" ")
         match scheme.lower():
             case "bearer":
-                return await self._bearer(rest.strip(), ex)
+                return await self._bearer(head, rest.strip(), ex)
             case "basic":
                 return await self._basic(head, rest.strip(), ex)
             case _:
@@ -107,11 +153,13 @@ class Authenticator:
                     "This Authorization is not understood; please use AWS4-HMAC-SHA256, Bearer or Basic.",
                 )
 
-    async def _bearer(self, token: str, ex: Exchange) -> Proof:
+    async def _bearer(self, head: RequestHead, token: str, ex: Exchange) -> Proof:
+        self._failures.check(head.peer, ex.now)
         try:
             proof = await self._bearers.verify_bearer(token, ex.now)
         except TokenError as bad:
             ex.event.note(bad.reason.code)
+            self._wrong(head, ex, "bearer")
             expired = bad.reason.code == "token-expired"
             row = s3.EXPIRED_TOKEN if expired else s3.INVALID_TOKEN
             raise S3Error(
@@ -130,12 +178,15 @@ class Authenticator:
         pair = _decoded(encoded)
         if pair is None:
             raise S3Error(s3.INVALID_REQUEST, "This Basic authorization cannot be read.")
+        self._failures.check(head.peer, ex.now)
         key_id, secret = pair
         found = await self._keys.find(key_id, None, ex.now)
         expected = found.secret.reveal() if found is not None else keyring.random_token()
         if not keyring.same(expected, secret) or found is None:
+            self._wrong(head, ex, "basic")
             raise S3Error(s3.INVALID_ACCESS_KEY_ID, headers=(("www-authenticate", "Basic"),))
         await self._refuse_revoked(found.proof, ex.now)
+        self._used(found.proof, head, ex)
         return Proof(
             identity=found.proof.identity,
             method=Method.BASIC,
@@ -203,6 +254,3 @@ def _decoded(encoded: str) -> tuple[str, str] | None:
     if text.count(":") > 1:
         key_id, colon, secret = text.rpartition(":")
     return (key_id, secret) if colon and key_id else None
-
-
-__all__ = ["NOBODY", "Authenticator", "is_navigation", "loopback", "session_cookie"]

@@ -21,7 +21,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qs, quote
 
 from aiohttp import web
@@ -33,6 +33,7 @@ from gateway.s3 import errors as s3
 from gateway.s3.errors import AccessDenied, S3Error
 from gateway.server.browser import check_destination
 from gateway.server.exchange import Exchange, exchange_of
+from gateway.server.routes import Route, Who
 
 if TYPE_CHECKING:
     from gateway.s3.rewrite import Upstream
@@ -289,11 +290,23 @@ def upstream_headers(
     }
 
 
-def routes(check: ForwardAuth) -> list[tuple[str, str, Any]]:
-    """Method, path and handler of each row: every method, because Envoy asks with the original's."""
-    methods = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS")
-    rows: list[tuple[str, str, Any]] = [("GET", PATH, check.check)]
-    return rows + [(method, PATH + "/{original...}", check.check) for method in methods]
+def routes(check: ForwardAuth) -> list[Route]:
+    """The rows of the check: every method, because Envoy asks with the original's."""
+    rows = [("GET", PATH)]
+    rows += [
+        (method, PATH + "/{original...}")
+        for method in ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS")
+    ]
+    return [
+        Route(
+            method=method,
+            path=path,
+            handler=check.check,
+            who=Who.ANYONE,
+            summary="For a proxy: may the request that it describes be done?",
+        )
+        for method, path in rows
+    ]
 
 
 __all__ = ["PATH", "ForwardAuth", "described", "identity_headers", "routes", "upstream_headers"]

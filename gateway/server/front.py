@@ -22,6 +22,7 @@ from gateway.observe import metrics
 from gateway.observe.audit import AuditEvent
 from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
+from gateway.s3.request import host_name
 from gateway.server import wire
 from gateway.server.browser import check_destination, guard
 from gateway.server.exchange import Exchange, Request
@@ -89,7 +90,11 @@ class Front:
         now = self._clock()
         event = AuditEvent(request_id=self._new_request_id(), time=now)
         ex = Exchange(
-            snapshot=self._snapshot(), now=now, request_id=event.request_id, event=event, clock=self._clock
+            snapshot=self._snapshot(),
+            now=now,
+            request_id=event.request_id,
+            event=event,
+            clock=self._clock,
         )
         count = [0]
         try:
@@ -120,9 +125,7 @@ class Front:
             self._audit.write(event)
             metrics.observe(event)
 
-    async def _answer(
-        self, request: Request, ex: Exchange, count: list[int]
-    ) -> web.StreamResponse:
+    async def _answer(self, request: Request, ex: Exchange, count: list[int]) -> web.StreamResponse:
         head: RequestHead | None = None
         api = False
         try:
@@ -152,8 +155,11 @@ class Front:
             return await self._refuse(request, head, error, ex, count, api=api)
 
     def _s3_only(self, head: RequestHead, ex: Exchange) -> bool:
-        host = (head.headers.get("host") or "").lower()
-        return ex.snapshot.hosts.speaks_only_s3(host)
+        hosts = ex.snapshot.hosts
+        if not hosts.s3_only and not hosts.virtual:
+            return False
+        name = host_name(head.headers.get("host") or "")
+        return name in hosts.s3_only or any(name.endswith("." + one) for one in hosts.virtual)
 
     async def _s3(
         self, request: Request, head: RequestHead, ex: Exchange, count: list[int]
@@ -208,20 +214,19 @@ class Front:
         ex.event.refused(refused.code, refused.reason)
         if refused.close:
             request.close_after()
-        match client:
-            case Client.BROWSER:
-                if status == 302:
-                    return _redirect(_login(request.raw_path))
-                return self._pages.error(request, refused)
-            case Client.SCRIPT:
-                answer = as_problem(refused, status=status, request_id=ex.request_id)
-            case Client.S3:
-                answer = as_s3(
-                    refused,
-                    resource=ex.event.resource,
-                    request_id=ex.request_id,
-                    bodyless=request.method == "HEAD",
-                )
+        if client is Client.BROWSER:
+            if status == 302:
+                return _redirect(_login(request.raw_path))
+            return self._pages.error(request, refused)
+        if client is Client.SCRIPT:
+            answer = as_problem(refused, status=status, request_id=ex.request_id)
+        else:
+            answer = as_s3(
+                refused,
+                resource=ex.event.resource,
+                request_id=ex.request_id,
+                bodyless=request.method == "HEAD",
+            )
         return await wire.send(request, answer, extra=_extra(ex), count=count)
 
 
@@ -246,4 +251,3 @@ def _redirect(location: str) -> web.StreamResponse:
     response.headers["Location"] = location
     response.headers["Cache-Control"] = "no-store"
     return response
-

@@ -39,7 +39,9 @@ def open_sockets(addresses: Iterable[Address], *, share: bool = False) -> list[s
             try:
                 sockets += _open(address, share)
             except OSError as error:
-                raise ListenError(f"cannot listen on {address}: {error.strerror or error}") from error
+                raise ListenError(
+                    f"cannot listen on {address}: {error.strerror or error}"
+                ) from error
     except ListenError:
         for sock in sockets:
             sock.close()
@@ -153,9 +155,10 @@ def notify(message: str) -> None:
     if not where:
         return
     address = "\0" + where[1:] if where.startswith("@") else where
-    with contextlib.suppress(OSError), socket.socket(
-        socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
-    ) as sock:
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock,
+    ):
         sock.connect(address)
         sock.sendall(message.encode())
 

@@ -135,7 +135,11 @@ def head_of(request: Request, proxies: Proxies) -> RequestHead:
 def _check_framing(headers: Headers, version: tuple[int, int]) -> None:
     # HTTP-2: what two parsers may frame differently is refused, though ours would take it.
     values = headers.all("transfer-encoding")
-    if version == (1, 0) or "content-length" in headers or [v.lower() for v in values] != ["chunked"]:
+    if (
+        version == (1, 0)
+        or "content-length" in headers
+        or [v.lower() for v in values] != ["chunked"]
+    ):
         raise S3Error(s3.INVALID_REQUEST, "The framing of the body has two readings.", close=True)
 
 

@@ -10,23 +10,36 @@ Steps without `await` are pure and raise S3Error to refuse.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.caches import Cache
-from gateway.errors import OTHER_UPSTREAM, UpstreamUnavailable
-from gateway.identity import Credentials, Method, Proof
-from gateway.message import Answer, Body, BytesBody, RequestHead
+from gateway.errors import (
+    UPSTREAM_CREDENTIALS,
+    UpstreamProtocolError,
+    UpstreamUnavailable,
+)
+from gateway.identity import Credentials, Proof
+from gateway.message import (
+    NO_BODY,
+    Answer,
+    Body,
+    BodyTooLarge,
+    Headers,
+    Pairs,
+    RequestHead,
+)
 from gateway.policy.evaluate import evaluate
 from gateway.policy.match import bind
 from gateway.policy.model import Decision, Entitlements, Grant
 from gateway.s3 import errors as s3
+from gateway.s3 import xml
 from gateway.s3.bodies import delete_body, nothing_to_delete
+from gateway.s3.buckets import list_buckets
 from gateway.s3.errors import AccessDenied, S3Error
-from gateway.s3.operations import Operation, resolve
-from gateway.s3.request import S3Request, parse, with_keys
+from gateway.s3.operations import On, Operation, resolve
+from gateway.s3.request import DeleteEntry, S3Request, parse, with_keys
 from gateway.s3.rewrite import (
     HeaderEdits,
     Outgoing,
@@ -38,7 +51,7 @@ from gateway.s3.rewrite import (
     upstream_request_id,
 )
 from gateway.sigv4.payload import Payload, Plan
-from gateway.sigv4.sign import Signature, SigningKeys, sign
+from gateway.sigv4.sign import EMPTY_HASH, Signature, SigningKeys, sign
 from gateway.upstream import Outbound, Transport
 from gateway.upstream.resolve import endpoint_for, upstream_for
 
@@ -50,7 +63,10 @@ if TYPE_CHECKING:
     from gateway.snapshot import Snapshot
 
 DELETE_BODY_MAX = 2 * 1024 * 1024  # bytes: 1 000 keys of 1 024 bytes and their XML
-SMALL_BODY_MAX = 2 * 1024 * 1024  # bytes of a configuration document that is checked before it is sent
+SMALL_BODY_MAX = (
+    2 * 1024 * 1024
+)  # bytes of a configuration document that is checked before it is sent
+LIST_MAX = 8 * 1024 * 1024  # bytes of an upstream's list of buckets
 ENTITLEMENTS = 10_000  # identities whose rules are kept bound
 
 
@@ -71,12 +87,60 @@ class Ruling:
     operation: Operation
     payload: Payload
     decision: Decision
+    kept: S3Request
+    """The request without what was refused of it (DEL-3)."""
+    refused: tuple[tuple[DeleteEntry, str, str], ...] = ()
+    """What was refused: entry, code, message."""
 
     @property
     def grant(self) -> Grant:
         grant = self.decision.grant
-        assert grant is not None  # noqa: S101 # an allowed decision has one; ListBuckets is answered before
+        assert grant is not None  # an allowed decision has one; ListBuckets is answered before
         return grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """A request as it goes upstream, but for its signature."""
+
+    outgoing: Outgoing
+    plan: Plan
+    payload: Payload
+
+    def head(self, signature: Signature) -> Outbound:
+        return Outbound(
+            method=self.outgoing.method, target=self.outgoing.target, headers=signature.headers
+        )
+
+    @property
+    def repeatable(self) -> bool:
+        """It may be sent once more: nothing of the client's body has gone (FWD-12)."""
+        return self.plan.how == "bytes" or not self.payload.taken
+
+
+async def prepare(
+    ruling: Ruling, upstream: Upstream, source: Upstream | None, *, signed: bool
+) -> Sending:
+    """The upstream request of a ruling, from its values (FWD-1). Raises S3Error."""
+    payload = ruling.payload
+    secure = upstream.scheme == "https"
+    data: bytes | None = None
+    edits: Pairs = ()
+    if ruling.operation.keys_in_body:
+        data, edits = delete_body(ruling.kept, upstream)
+    elif payload.must_read(upstream.payload, secure=secure, signed=signed):
+        data = await payload.read(SMALL_BODY_MAX)
+    plan = payload.plan(upstream.payload, secure=secure, bytes_out=data, signed=signed)
+    outgoing = outbound(
+        ruling.kept,
+        ruling.operation,
+        upstream,
+        HeaderEdits(set=(*plan.set, *edits), drop=plan.drop)
+        if plan.set or plan.drop or edits
+        else None,
+        source,
+    )
+    return Sending(outgoing=outgoing, plan=plan, payload=payload)
 
 
 class Pipeline:
@@ -138,6 +202,8 @@ class Pipeline:
             operation=operation,
             payload=payload,
             decision=decision,
+            kept=decision.kept(request),
+            refused=_refused_entries(decision, request) if operation.keys_in_body else (),
         )
 
     async def handle(
@@ -153,34 +219,57 @@ class Pipeline:
         """The second half: sends a ruling's request on and brings back the answer."""
         upstream = self.upstream(ruling.grant, ruling.request.bucket, ex.snapshot)
         view = self._view(ruling, upstream, ex)
-        sending = prepare(ruling, upstream)
-        if sending is None:  # DEL-7: nothing is left to ask for
-            return nothing_to_delete(view)
+        if ruling.operation.keys_in_body and not ruling.kept.body_keys:
+            return nothing_to_delete(view)  # DEL-7
+        credentials = await self._sources.get(ruling.grant, ruling.proof, ex.now)
+        sending = await prepare(
+            ruling, upstream, self._source(ruling, ex), signed=not credentials.anonymous
+        )
         try:
-            return await self._send(sending, ruling, upstream, view, ex)
+            return await self._send(sending, credentials, upstream, view, ex)
         except RenewCredentials as stale:
             # They speak of our signature: new credentials, and once more where nothing was taken.
             self._sources.invalidate(ruling.grant, ruling.proof)
-            if sending.taken():
-                raise UpstreamUnavailable(str(stale)) from stale
+            if not sending.repeatable:
+                raise UpstreamUnavailable(str(stale), why=UPSTREAM_CREDENTIALS) from stale
+        credentials = await self._sources.get(ruling.grant, ruling.proof, ex.now)
         try:
-            return await self._send(sending, ruling, upstream, view, ex)
+            return await self._send(sending, credentials, upstream, view, ex)
         except RenewCredentials as stale:
-            raise UpstreamUnavailable(str(stale)) from stale
+            raise UpstreamUnavailable(str(stale), why=UPSTREAM_CREDENTIALS) from stale
+
+    async def signed(self, ruling: Ruling, ex: Exchange) -> tuple[Outbound, Upstream]:
+        """The signed head of a ruling's request, for a proxy that moves the bytes by itself."""
+        upstream = self.upstream(ruling.grant, ruling.request.bucket, ex.snapshot)
+        credentials = await self._sources.get(ruling.grant, ruling.proof, ex.now)
+        sending = await prepare(
+            ruling, upstream, self._source(ruling, ex), signed=not credentials.anonymous
+        )
+        signature = self._sign(sending, credentials, upstream, ex.clock())
+        return sending.head(signature), upstream
+
+    def _source(self, ruling: Ruling, ex: Exchange) -> Upstream | None:
+        """What serves the source of a copy or a rename."""
+        for outcome in ruling.decision.outcomes:
+            if outcome.requirement.on in (On.COPY_SOURCE, On.RENAME_SOURCE) and outcome.grant:
+                return self.upstream(outcome.grant, outcome.requirement.name.bucket, ex.snapshot)
+        return None
 
     async def _send(
-        self, sending: Sending, ruling: Ruling, upstream: Upstream, view: View, ex: Exchange
+        self,
+        sending: Sending,
+        credentials: Credentials,
+        upstream: Upstream,
+        view: View,
+        ex: Exchange,
     ) -> Answer:
-        credentials = await self._sources.get(ruling.grant, ruling.proof, ex.now)
+        # Signed at the moment it is sent (FWD-1): waiting for credentials may have taken long.
         signature = self._sign(sending, credentials, upstream, ex.clock())
+        ex.event.sent(upstream)
         answer = await self._transport.send(
             endpoint_for(upstream, ex.snapshot.upstreams),
-            Outbound(
-                method=sending.outgoing.method,
-                target=sending.outgoing.target,
-                headers=signature.headers,
-            ),
-            sending.body(signature),
+            sending.head(signature),
+            sending.payload.stream(sending.plan, signature),
         )
         ex.event.upstream_answered(upstream, answer.status, upstream_request_id(answer))
         return await inbound(answer, view)
@@ -236,28 +325,75 @@ class Pipeline:
         """ListBuckets: the names granted and, for patterns, what their upstreams list for this person."""
         entitlements = self.entitlements(ruling.proof.identity, ex.snapshot)
         found = dict.fromkeys(entitlements.named_buckets(), "")
-        seen: set[tuple[object, ...]] = set()
+        asked: set[tuple[object, ...]] = set()
         for grant in entitlements.patterns():
-            if grant.route in seen or not grant.pattern:
+            if grant.route in asked:
                 continue
-            seen.add(grant.route)
-            for name, created in await self._listed(grant, ruling, ex):
-                view = entitlements.view(name)
-                if view.grants and entitlements.shows(name):
+            asked.add(grant.route)
+            for name, created in await self._listed(grant, ruling.proof, ex):
+                if entitlements.shows(name):
                     found.setdefault(name, created)
         return list_buckets(
             sorted(found.items()), ruling.request, as_json=wants_json(ruling.request)
         )
 
-    async def _listed(
-        self, grant: Grant, ruling: Ruling, ex: Exchange
-    ) -> list[tuple[str, str]]:
-        """What the upstream of a pattern lists with this person's credentials."""
-        upstream = replace(upstream_for(grant, ex.snapshot.upstreams, ""), bucket="", prefix="")
-        credentials = await self._sources.get(grant, ruling.proof, ex.now)
+    async def _listed(self, grant: Grant, proof: Proof, ex: Exchange) -> list[tuple[str, str]]:
+        """Names and dates of the buckets that a pattern's upstream lists with this person's credentials."""
+        upstream = self.upstream(grant, "", ex.snapshot)
+        credentials = await self._sources.get(grant, proof, ex.now)
+        signature = sign(
+            method="GET",
+            path="/",
+            query="",
+            host=upstream.authority,
+            headers=Headers(),
+            credentials=credentials,
+            region=upstream.region,
+            now=ex.clock(),
+            payload=EMPTY_HASH,
+            keys=self._signing_keys,
+        )
         answer = await self._transport.send(
             endpoint_for(upstream, ex.snapshot.upstreams),
-            self._plain_get(upstream, credentials, ex.clock()),
+            Outbound(method="GET", target="/", headers=signature.headers),
             NO_BODY,
         )
-        return await listed_buckets(answer)
+        try:
+            return await listed(answer)
+        finally:
+            await answer.body.close()
+
+
+def refused(decision: Decision) -> S3Error:
+    """What a refusal is told as: NotImplemented only where rights are not what is missing (CPY-6)."""
+    if decision.other_upstream:
+        return S3Error(s3.NOT_IMPLEMENTED, decision.outcomes[-1].sentence)
+    return AccessDenied(decision)
+
+
+def _refused_entries(
+    decision: Decision, request: S3Request
+) -> tuple[tuple[DeleteEntry, str, str], ...]:
+    """Entries of DeleteObjects that do not go on: refused by policy, or by their very name (DEL-10)."""
+    by_name = tuple((entry, row.code, row.message) for entry, row in request.refused)
+    return (*decision.refused_entries(request), *by_name)
+
+
+def wants_json(request: S3Request) -> bool:
+    """Lists are written as JSON for whoever asks for it and not for XML (LST-15)."""
+    return "application/json" in (request.headers.get("accept") or "")
+
+
+async def listed(answer: Answer) -> list[tuple[str, str]]:
+    """Names and dates in an upstream's ListBuckets. Raises UpstreamError."""
+    if answer.status != 200:
+        raise UpstreamUnavailable(f"ListBuckets was answered {answer.status}")
+    try:
+        root = xml.parse(await answer.body.read(LIST_MAX), limit=LIST_MAX)
+        return [
+            (bucket.one("Name") or "", bucket.one("CreationDate") or "")
+            for buckets in root.all("Buckets")
+            for bucket in buckets.all("Bucket")
+        ]
+    except (xml.XMLError, BodyTooLarge) as broken:
+        raise UpstreamProtocolError("ListBuckets cannot be read") from broken

@@ -203,8 +203,8 @@ def status_for(client: Client, refused: Refusal) -> int:
 def as_s3(refused: Refusal, *, resource: str, request_id: str, bodyless: bool) -> Answer:
     """S3's own form: XML, or for HEAD a status alone (FWD-10)."""
     row = s3.Row(refused.code, refused.status, refused.message)
-    detail = {key: value for key, value in refused.detail.items() if key != "sentence"}
-    error = S3Error(row, refused.message, **detail)
+    error = S3Error(row, refused.message)
+    error.detail.update({k: v for k, v in refused.detail.items() if k != "sentence"})
     data = b"" if bodyless else error_xml(error, resource=resource, request_id=request_id)
     pairs: list[tuple[str, str]] = [] if bodyless else [("content-type", "application/xml")]
     pairs += refused.headers

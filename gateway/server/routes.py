@@ -198,7 +198,9 @@ def _operation(row: Route) -> dict[str, Any]:
                 },
             },
         },
-        "security": [] if row.who is Who.ANYONE else [{"session": []}, {"bearer": []}, {"basic": []}],
+        "security": []
+        if row.who is Who.ANYONE
+        else [{"session": []}, {"bearer": []}, {"basic": []}],
     }
     if row.body is not None:
         operation["requestBody"] = {"content": {"application/json": {"schema": row.body}}}

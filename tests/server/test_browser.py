@@ -125,7 +125,10 @@ def test_uis_4_previews_and_downloads_are_served(destination):
         ("a/report.pdf", "attachment; filename=\"report.pdf\"; filename*=UTF-8''report.pdf"),
         ("ü/😀.txt", "attachment; filename=\"_.txt\"; filename*=UTF-8''%F0%9F%98%80.txt"),
         ('x"\r\n\\/y', "attachment; filename=\"y\"; filename*=UTF-8''y"),
-        ('q"\r\nSet-Cookie: a', "attachment; filename=\"q___Set-Cookie: a\"; filename*=UTF-8''q___Set-Cookie%3A%20a"),
+        (
+            'q"\r\nSet-Cookie: a',
+            "attachment; filename=\"q___Set-Cookie: a\"; filename*=UTF-8''q___Set-Cookie%3A%20a",
+        ),
         ("folder/", "attachment; filename=\"folder\"; filename*=UTF-8''folder"),
     ],
 )

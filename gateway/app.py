@@ -1,0 +1,524 @@
+"""
+Composition root: builds every object, joins them by constructor, opens and closes them.
+
+Nothing is looked up by name at run time, and this is the one reader of the clock. A reload
+builds a new snapshot beside the old one, runs the policies' own tests, and swaps one reference;
+what cannot be built leaves the old one in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import web
+
+from gateway import __version__
+from gateway.config.load import load
+from gateway.config.model import Config, MemoryState, RedisState, SqliteState
+from gateway.config.values import Address
+from gateway.errors import ConfigError, StateError
+from gateway.observe import logs, metrics, tracing
+from gateway.oidc import flow
+from gateway.oidc.client import Providers
+from gateway.oidc.providers import provider
+from gateway.policy import explain
+from gateway.policy.match import claims_named
+from gateway.server import forward_auth
+from gateway.server.accesskeys import AccessKeys
+from gateway.server.admin import Admin, Readiness
+from gateway.server.authenticate import Authenticator
+from gateway.server.exchange import Request
+from gateway.server.forward_auth import ForwardAuth
+from gateway.server.front import Front
+from gateway.server.keys import Keys
+from gateway.server.limits import Failures, Limits
+from gateway.server.listeners import (
+    BACKLOG,
+    Certificate,
+    ListenError,
+    mark,
+    notify,
+    open_sockets,
+    shown,
+)
+from gateway.server.login import Login
+from gateway.server.middleware import Proxies
+from gateway.server.pages import Pages
+from gateway.server.pipeline import Pipeline
+from gateway.server.routes import Route, Routes, Who, openapi
+from gateway.server.static import Static
+from gateway.server.sts import Sts
+from gateway.sessions.lifetime import Sessions
+from gateway.sessions.session import Style, Terms
+from gateway.sigv4.sign import SigningKeys
+from gateway.snapshot import Snapshot
+from gateway.state.stores import open_store
+from gateway.upstream.aws import Aws
+from gateway.upstream.pool import Pool
+from gateway.upstream.sources import CredentialSources
+
+if TYPE_CHECKING:
+    from gateway.identity import Identity, Proof, Secret
+    from gateway.oidc.client import Tokens
+    from gateway.server.exchange import Exchange
+    from gateway.state import StateStore
+
+log = logging.getLogger("gateway")
+
+HEAD_LINE_MAX = 32 * 1024  # bytes of the target or of one header: a presigned URL with its token
+HEAD_FIELDS_MAX = 256
+READ_SIZE = 256 * 1024  # bytes of a body that wait for us; then the client's sending is paused
+LINGER = 2.0  # seconds in which the rest of a refused body is read, so that the refusal arrives
+WATCH_SECONDS = 2.0  # between looks at the files
+
+
+def clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+class App:
+    """One process of the gateway."""
+
+    def __init__(self, config_path: Path, *, meeting: Path | None = None) -> None:
+        """`meeting` is the folder where a worker and its supervisor meet. Raises ConfigError."""
+        self._path = config_path
+        self._meeting = meeting
+        loaded = load(config_path)
+        self.snapshot = Snapshot.build(loaded, generation=1)
+        self._files = _marks(loaded.files)
+        self._reload_wanted = asyncio.Event()
+        self._stack = contextlib.AsyncExitStack()
+        self._certificate: Certificate | None = None
+        self.addresses: list[str] = []
+        self.admin_addresses: list[str] = []
+        self.draining = False
+        self._state_away_since: datetime | None = None
+        self._compose(self.snapshot.config)
+
+    # -- joined by constructor -------------------------------------------------------------------
+
+    def _compose(self, config: Config) -> None:
+        stale = config.state.stale
+        self.store = _store(config)
+        self.providers = Providers(
+            map(provider, config.oidc), clock=clock, reread_secret=self._reread_secret
+        )
+        self._terms = _terms(self.snapshot)
+        self.sessions = Sessions(
+            self.store,
+            terms=lambda: self._terms,
+            identify=self._identify,
+            renew=self._renew,
+            stale=stale,
+        )
+        self.access = AccessKeys(
+            self.store,
+            material=lambda: self.snapshot,
+            owners=self.sessions.owner,
+            stale=stale,
+        )
+        signing_keys = SigningKeys()
+        self.limits = Limits(config.limits)
+        self.failures = Failures(config.limits)
+        self.authenticate = Authenticator(
+            keys=self.access,
+            bearers=self.providers,
+            sessions=self.sessions,
+            failures=self.failures,
+            signing_keys=signing_keys,
+        )
+        self.aws = Aws()
+        self.sources = CredentialSources(config, self.aws, self._id_token, clock)
+        self.pool = Pool()
+        self.pipeline = Pipeline(
+            authenticate=self.authenticate,
+            limits=self.limits,
+            sources=self.sources,
+            transport=self.pool,
+            signing_keys=signing_keys,
+        )
+        self.keys = Keys(
+            self.access,
+            verify_bearer=self.providers.verify_bearer,
+            revoked=self.sessions.revoked,
+            kept=self._kept,
+        )
+        self.sts = Sts(
+            self.access,
+            self.keys,
+            verify_bearer=self.providers.verify_bearer,
+            revoked=self.sessions.revoked,
+            granted=self._granted,
+            failures=self.failures,
+            signing_keys=signing_keys,
+        )
+        self.static = Static()
+        self.pages = Pages(static=self.static.base, assets=self.static.preload())
+        self.login = Login(
+            providers=self.providers,
+            sessions=self.sessions,
+            pages=self.pages,
+            entitle=self.pipeline.entitlements,
+            explain=explain,
+            named=lambda snapshot: frozenset(claims_named(snapshot.policy)),
+        )
+        self.forward_auth = ForwardAuth(pipeline=self.pipeline, authenticate=self.authenticate)
+        self.audit = logs.AuditSink(
+            self._beside(config.audit.path), lost=lambda count: metrics.AUDIT_LOST.add(by=count)
+        )
+        self.routes = Routes(self._rows())
+        self.front = Front(
+            snapshot=lambda: self.snapshot,
+            clock=clock,
+            new_request_id=tracing.request_id,
+            proxies=Proxies(str(network) for network in config.server.trusted_proxies),
+            authenticate=self.authenticate,
+            pipeline=self.pipeline,
+            routes=self.routes,
+            sts=self.sts,
+            pages=self.pages,
+            audit=self.audit,
+        )
+
+    def _beside(self, path: str) -> str:
+        """Relative paths start from the folder of gateway.yaml."""
+        return path if path == "-" else str(self._path.parent / path)
+
+    def _rows(self) -> list[Route]:
+        return [
+            *self.login.routes(),
+            *self.keys.routes(),
+            *forward_auth.routes(self.forward_auth),
+            Route(
+                method="GET",
+                path="/ui/{place...}",
+                handler=self._page,
+                page=True,
+                summary="The file browser.",
+            ),
+            Route(
+                method="GET",
+                path="/ui/static/{release}/{path...}",
+                handler=self.static.serve,
+                who=Who.ANYONE,
+                page=True,
+                summary="The page's own files.",
+            ),
+            Route(
+                method="GET",
+                path="/api/openapi.json",
+                handler=self._openapi,
+                who=Who.ANYONE,
+                summary="This description.",
+            ),
+        ]
+
+    async def _page(self, request: Request) -> web.StreamResponse:
+        ex = request.exchange
+        upstreams = ex.snapshot.upstreams
+        region = next(iter(upstreams.values())).region if upstreams else "us-east-1"
+        return self.pages.app(ex, region=region, version=__version__, release=self.static.release)
+
+    def _reread_secret(self, name: str) -> Secret | None:
+        """The client secret as its file holds it now: providers allow two, so that one can be replaced."""
+        given = load(self._path).config
+        found = given.provider(name) if given is not None else None
+        return found.client_secret if found is not None else None
+
+    def _identify(self, name: str, claims: Mapping[str, Any]) -> Identity | None:
+        known = self.providers.known(name)
+        return None if known is None else flow.identity_of(known, claims)
+
+    async def _renew(
+        self,
+        provider: str,
+        *,
+        refresh_token: Secret,
+        old: Mapping[str, Any],
+        nonce: str,
+        now: datetime,
+    ) -> Tokens:
+        named = frozenset(claims_named(self.snapshot.policy))
+        return await self.providers.refresh(
+            provider, refresh_token=refresh_token, old=old, nonce=nonce, named=named, now=now
+        )
+
+    async def _openapi(self, request: Request) -> web.StreamResponse:
+        return web.json_response(openapi(self.routes.rows, request.exchange.snapshot.public_url))
+
+    async def _id_token(self, proof: Proof) -> Secret | None:
+        return await self.sessions.id_token(proof, clock())
+
+    def _granted(self, identity: Identity, ex: Exchange) -> bool:
+        return bool(self.pipeline.entitlements(identity, ex.snapshot).grants)
+
+    def _kept(self, identity: Identity) -> Identity:
+        return replace(identity, claims=self._terms.keeper.keep(identity.claims))
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listens and serves. Raises ListenError."""
+        config = self.snapshot.config
+        logs.configure(config.log.level, config.log.format)
+        stack = self._stack
+        stack.callback(self.audit.close)
+        stack.push_async_callback(self.store.close)
+        stack.push_async_callback(self.pool.close)
+        stack.push_async_callback(self.aws.close)
+        stack.push_async_callback(self.sources.close)
+        stack.push_async_callback(self.providers.close)
+        await self.providers.start()
+        await self._listen(config)
+        for warning in self.snapshot.warnings:
+            log.warning(str(warning))
+        log.info("listening", extra={"addresses": self.addresses, "version": __version__})
+
+    async def _listen(self, config: Config) -> None:
+        tls = config.server.tls
+        self._certificate = Certificate(tls) if tls is not None else None
+        sockets = open_sockets(config.server.listen, share=self._meeting is not None)
+        self.server = web.Server(
+            self.front.handle,
+            request_factory=self._make_request,
+            handler_cancellation=True,
+            access_log=None,
+            auto_decompress=False,  # HTTP-7: the bytes stored are the bytes sent
+            keepalive_timeout=config.server.header_timeout.total_seconds(),
+            lingering_time=LINGER,
+            max_line_size=HEAD_LINE_MAX,
+            max_field_size=HEAD_LINE_MAX,
+            max_headers=HEAD_FIELDS_MAX,
+            read_bufsize=READ_SIZE,
+            logger=logging.getLogger("gateway.http"),
+        )
+        context = self._certificate.context if self._certificate is not None else None
+        loop = asyncio.get_running_loop()
+        self._listeners = [
+            await loop.create_server(self.server, sock=sock, ssl=context, backlog=BACKLOG)
+            for sock in sockets
+        ]
+        self.addresses = [shown(sock) for sock in sockets]
+        admin = Admin(ready=self.readiness, render=_rendered)
+        self._admin_server = web.Server(admin.handle, access_log=None)
+        places = config.admin.listen if self._meeting is None else (self._meeting_address(),)
+        admin_sockets = open_sockets(places)
+        self._admin_listeners = [
+            await loop.create_server(self._admin_server, sock=sock) for sock in admin_sockets
+        ]
+        self.admin_addresses = [shown(sock) for sock in admin_sockets]
+
+    def _meeting_address(self) -> Address:
+        assert self._meeting is not None
+        return Address("unix", path=str(self._meeting / f"{os.getpid()}.admin"))
+
+    def _make_request(
+        self,
+        message: Any,
+        payload: Any,
+        protocol: Any,
+        writer: Any,
+        task: Any,
+    ) -> Request:
+        return Request(message, payload, protocol, writer, task, protocol._loop)
+
+    async def run_until(self, ending: asyncio.Event) -> None:
+        """Watches files and writes down what waits, until told to end."""
+        notify("READY=1")
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._watch()),
+                group.create_task(self.access.run()),
+            ]
+            await ending.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await self._reload_wanted.wait()
+            told = self._reload_wanted.is_set()
+            self._reload_wanted.clear()
+            metrics.settle()
+            if self._certificate is not None:
+                self._refresh_certificate()
+            if told or await asyncio.to_thread(lambda: _marks(tuple(self._files)) != self._files):
+                await self.reload()
+
+    def _refresh_certificate(self) -> None:
+        assert self._certificate is not None
+        try:
+            if self._certificate.refresh():
+                log.info("certificate reread")
+        except ListenError as error:
+            log.error("certificate not reread; the old one stays", extra={"problem": str(error)})
+
+    def reload_soon(self) -> None:
+        """For a signal handler."""
+        self.audit.reopen()
+        self._reload_wanted.set()
+
+    async def reload(self) -> bool:
+        """Takes the files as they are now, or keeps the old ones; whether it took them (CFG-3)."""
+        notify("RELOADING=1")
+        try:
+            loaded = await asyncio.to_thread(load, self._path)
+            self._files = await asyncio.to_thread(_marks, loaded.files)
+            snapshot = await asyncio.to_thread(
+                Snapshot.build, loaded, generation=self.snapshot.generation + 1
+            )
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("configuration not reloaded", extra={"problem": str(problem)})
+            metrics.RELOADS.add("failed")
+            metrics.RELOAD_FAILED.set(to=1)
+            return False
+        finally:
+            notify("READY=1")
+        self._swap(snapshot)
+        metrics.RELOADS.add("done")
+        metrics.RELOAD_FAILED.set(to=0)
+        metrics.GENERATION.set(to=snapshot.generation)
+        log.info("configuration reloaded", extra={"generation": snapshot.generation})
+        return True
+
+    def _swap(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._terms = _terms(snapshot)
+        self.providers.replace(map(provider, snapshot.config.oidc))
+        self.sources.replace(snapshot.config)
+        self.limits.replace(snapshot.config.limits)
+        self.failures.replace(snapshot.config.limits)
+
+    async def readiness(self) -> Readiness:
+        """Whether this process is of use."""
+        now = clock()
+        checks: dict[str, Any] = {"generation": self.snapshot.generation}
+        state = "ok"
+        try:
+            async with asyncio.timeout(2):
+                await self.store.ping()
+        except (StateError, TimeoutError):
+            state = "away"
+        if state == "ok":
+            self._state_away_since = None
+        elif self._state_away_since is None:
+            self._state_away_since = now
+        providers = self.providers.ready(now)
+        checks["state"] = state
+        checks["providers"] = providers
+        checks["draining"] = self.draining
+        # For `state.stale` people go on working on what was known last; then nobody can.
+        since = self._state_away_since
+        stands = since is None or now - since < self.snapshot.config.state.stale
+        ready = not self.draining and stands
+        return Readiness(ready, checks)
+
+    async def stop(self) -> None:
+        """Lets what runs finish within `server.drain`, then cuts it, and closes everything."""
+        self.draining = True
+        notify("STOPPING=1")
+        drain = self.snapshot.config.server.drain.total_seconds()
+        for listener in self._listeners:
+            listener.close()
+        self.server.pre_shutdown()
+        await self.server.shutdown(drain)
+        for listener in self._admin_listeners:
+            listener.close()
+        await self._admin_server.shutdown(1.0)
+        await self._stack.aclose()
+        log.info("ended")
+
+
+def _marks(files: Iterable[Path]) -> dict[Path, tuple[float, int]]:
+    return {path: mark(path) for path in files}
+
+
+def _terms(snapshot: Snapshot) -> Terms:
+    config = snapshot.config
+    return Terms(
+        keyring=snapshot.keyring,
+        keeper=snapshot.keeper,
+        style=Style.of(snapshot.public_url),
+        lifetime=config.session.lifetime,
+        idle=config.session.idle,
+        unconfirmed=config.keys.unconfirmed,
+    )
+
+
+def _store(config: Config) -> StateStore:
+    state = config.state
+    match state:
+        case MemoryState():
+            return open_store("memory", clock)
+        case SqliteState():
+            return open_store("sqlite", clock, path=state.path)
+        case RedisState():
+            return open_store("redis", clock, url=state.url.reveal())
+
+
+async def _rendered() -> bytes:
+    return metrics.render()
+
+
+class AdminOnly:
+    """The supervisor's internal listener: what its workers say of themselves, added up."""
+
+    def __init__(self, config_path: Path, meeting: Path, workers: int) -> None:
+        """Raises ConfigError."""
+        self._config = Snapshot.build(load(config_path)).config
+        self._meeting = meeting
+        self._workers = workers
+        self._listeners: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        """Raises ListenError."""
+        admin = Admin(ready=self._ready, render=_rendered)
+        self._server = web.Server(admin.handle, access_log=None)
+        loop = asyncio.get_running_loop()
+        self._listeners = [
+            await loop.create_server(self._server, sock=sock)
+            for sock in open_sockets(self._config.admin.listen)
+        ]
+        notify("READY=1")
+
+    async def _ready(self) -> Readiness:
+        """Ready where every worker is."""
+        sockets = sorted(self._meeting.glob("*.admin"))
+        found = await asyncio.gather(*(_ask(path) for path in sockets))
+        alive = [one for one in found if one is not None]
+        ready = len(alive) >= self._workers and all(one.get("ready") for one in alive)
+        return Readiness(ready, {"workers": alive})
+
+    async def stop(self) -> None:
+        notify("STOPPING=1")
+        for listener in self._listeners:
+            listener.close()
+        await self._server.shutdown(1.0)
+
+
+async def _ask(path: Path) -> dict[str, Any] | None:
+    """What a worker says of its readiness; None where it does not answer."""
+    connector = aiohttp.UnixConnector(path=str(path))
+    timeout = aiohttp.ClientTimeout(total=2)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            session.get("http://worker/readyz") as answer,
+        ):
+            found = await answer.json()
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
