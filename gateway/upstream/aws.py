@@ -18,10 +18,12 @@ from datetime import datetime
 from typing import Any, Final, Literal, final
 
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore import UNSIGNED
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from gateway.caches import SingleFlight
@@ -123,7 +125,7 @@ class Aws:
                     raise unavailable(f"{operation}: {code}") from error
                 text = error.response.get("Error", {}).get("Message", "")
                 raise AwsRefusal(operation, code, str(text)) from error
-            except (BotoCoreError, OSError, TimeoutError) as error:
+            except (BotoCoreError, ResponseParserError, OSError, TimeoutError) as error:
                 raise unavailable(f"{operation} at {service.url}: {error}") from error
             else:
                 return answer
@@ -140,14 +142,8 @@ class Aws:
     async def _make(self, key: tuple[Service, str | None], lend: Lend | None) -> _Client:
         service = key[0]
         try:
-            session = await asyncio.to_thread(_session, service.name, lend)
-            context = session.create_client(
-                service.name,
-                region_name=service.region,
-                endpoint_url=service.url,
-                verify=service.ca,
-                config=_settings(signed=lend is not None),
-            )
+            session = await asyncio.to_thread(_session, service, lend)
+            context = _context(session, service, signed=lend is not None)
             client = self._clients[key] = _Client(context, await context.__aenter__())
         except (BotoCoreError, OSError) as error:
             raise unavailable(f"no client for {service.url}: {error}") from error
@@ -187,22 +183,17 @@ def _settings(*, signed: bool) -> AioConfig:
 
 
 @final
-class _Lent:
+class _Lent(AioCredentials):  # type: ignore[misc] # the SDK has no types
     """Credentials as the SDK wants them, from a lender that renews them itself."""
 
-    method = "gateway"
-    account_id = None
-
     def __init__(self, lend: Lend) -> None:
+        super().__init__("lent", "when asked", method="gateway")
         self._lend = lend
 
     async def get_frozen_credentials(self) -> ReadOnlyCredentials:
         lent = await self._lend()
         token = None if lent.session_token is None else lent.session_token.reveal()
         return ReadOnlyCredentials(lent.access_key_id, lent.secret.reveal(), token)
-
-    async def get_account_id(self) -> None:
-        return None
 
 
 class _Session(AioSession):  # type: ignore[misc] # the SDK has no types
@@ -216,17 +207,34 @@ class _Session(AioSession):  # type: ignore[misc] # the SDK has no types
         return self._lent
 
 
-def _session(service: str, lend: Lend | None) -> _Session:
-    """A session that has read its files already: models are megabytes of JSON."""
+def _session(service: Service, lend: Lend | None) -> _Session:
+    """
+    A session that has read its files already; for a thread, since models are megabytes of JSON.
+
+    The loader remembers by arguments: these are written as the SDK will write them.
+    """
     session = _Session(lend)
+    session.get_scoped_config()
     loader = session.get_component("data_loader")
     for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        loader.load_data_with_path(name)
         loader.load_data(name)
-    for kind in ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2"):
-        if service in loader.list_available_services(kind):
-            loader.load_service_model(service, kind)
-    session.get_scoped_config()
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        loader.load_service_model(service.name, kind, api_version=None)
     return session
+
+
+def _context(
+    session: _Session, service: Service, *, signed: bool
+) -> AbstractAsyncContextManager[Any]:
+    context: AbstractAsyncContextManager[Any] = session.create_client(
+        service.name,
+        region_name=service.region,
+        endpoint_url=service.url,
+        verify=service.ca,
+        config=_settings(signed=signed),
+    )
+    return context
 
 
 def _chain(profile: str | None) -> Credentials:

@@ -24,8 +24,8 @@ from gateway.errors import SCOPE_TOO_LARGE, Reason
 from gateway.identity import Identity
 from gateway.policy.model import Grant
 from gateway.s3.errors import AccessDenied
+from gateway.s3.mapping import Upstream
 from gateway.s3.operations import ACTIONS, OPERATIONS, On
-from gateway.s3.rewrite import Upstream
 from gateway.upstream import Endpoint
 
 POLICY_MAX: Final = 2048  # characters of a session policy with the ARNs of managed ones
