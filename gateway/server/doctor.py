@@ -49,7 +49,7 @@ class Doctor:
         ex = exchange_of(request)
         head = request.head
         received, whole = await _count(request)
-        host = head.headers.get("host", "")
+        host = head.headers.get("host") or ""
         may_see = ex.proof is not None or host == head.headers.get("x-doctor-host")
         told: dict[str, Any] = {
             "gateway": True,

@@ -1,0 +1,417 @@
+"""
+What is between here and the gateway, and does it break signatures? Probes that differ in one thing each.
+
+Each asks `/api/doctor`, which tells how the request arrived; what comes back is compared with what
+was sent. A finding names the habit, whom it hurts, and the setting that ends it.
+
+Source: measured habits of nginx, Traefik, Envoy, Cloudflare and CloudFront; NGX-1 to NGX-11.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.cli.calls import AGENT, REGION, Unreachable
+from gateway.identity import Credentials
+from gateway.message import Headers
+from gateway.sigv4.sign import SigningKeys, sign
+
+TIMEOUT = 20.0  # seconds of silence
+SKEW_MAX = 900.0  # seconds: beyond it every signature is RequestTimeTooSkewed
+SKEW_WORTH_A_WORD = 120.0
+LONG_HEADER = 20 * 1024  # bytes: a bearer token of many groups, or a presigned URL with its token
+BODY = 2 * 1024 * 1024  # bytes: twice what nginx lets through when it is not told otherwise
+PATH = "/api/doctor"
+
+
+class Level(Enum):
+    """How bad it is."""
+
+    GOOD = "ok"
+    NOTE = "note"
+    BAD = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one probe found."""
+
+    level: Level
+    what: str
+    """What was tried."""
+    happened: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    told: dict[str, Any] = field(default_factory=dict)
+    """What the gateway says; empty where somebody else answered."""
+
+    @property
+    def ours(self) -> bool:
+        return self.told.get("gateway") is True
+
+
+class Line:
+    """One connection's worth of requests, sent byte for byte as they are given."""
+
+    def __init__(self, url: str, *, ca: str | None = None) -> None:
+        parts = urlsplit(url)
+        self.authority = parts.netloc
+        self.secure = parts.scheme == "https"
+        self._host = parts.hostname or ""
+        self._port = parts.port
+        self._tls = ssl.create_default_context(cafile=ca) if self.secure else None
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: dict[str, str] | None = None,
+        host: str | None = None,
+        body: bytes | None = None,
+    ) -> Echo:
+        """Raises Unreachable."""
+        connection = self._connection()
+        try:
+            connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+            connection.putheader("Host", host or self.authority)
+            connection.putheader("User-Agent", AGENT)
+            for name, value in (headers or {}).items():
+                connection.putheader(name, value)
+            if body is not None:
+                connection.putheader("Content-Length", str(len(body)))
+            answer = self._exchange(connection, body)
+            data = answer.read()
+        except (OSError, http.client.HTTPException) as away:
+            raise Unreachable(f"{self.authority}: {away or type(away).__name__}") from away
+        finally:
+            connection.close()
+        fields = {name.lower(): value for name, value in answer.getheaders()}
+        return Echo(answer.status, fields, data, _told(fields, data))
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._tls is not None:
+            return http.client.HTTPSConnection(
+                self._host, self._port, timeout=TIMEOUT, context=self._tls
+            )
+        return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
+
+    @staticmethod
+    def _exchange(
+        connection: http.client.HTTPConnection, body: bytes | None
+    ) -> http.client.HTTPResponse:
+        connection.endheaders()
+        if body is not None:
+            try:
+                connection.send(body)
+            except (BrokenPipeError, ConnectionResetError):
+                # Refused before the end: the answer says by whom, if it is still there.
+                return connection.getresponse()
+        return connection.getresponse()
+
+
+def _told(headers: dict[str, str], data: bytes) -> dict[str, Any]:
+    if not headers.get("content-type", "").startswith("application/json"):
+        return {}
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def findings(
+    line: Line, *, clock: Callable[[], float] = time.time, key: Credentials | None = None
+) -> Iterator[Finding]:
+    """Every probe's finding, as it comes. Raises Unreachable where nothing answers the first."""
+    plain = line.send("GET", PATH, headers={"x-doctor-host": line.authority})
+    if not plain.ours:
+        yield Finding(
+            Level.BAD,
+            "a gateway answers",
+            f"{line.authority} answers {plain.status}, and not as a gateway does",
+            "Check the address: the gateway needs a host name of its own, not a path.",
+        )
+        return
+    yield Finding(Level.GOOD, "a gateway answers")
+    yield _clock(plain, clock())
+    yield _host(plain, line)
+    yield _scheme(plain, line)
+    for probe in PROBES:
+        try:
+            yield probe(line)
+        except Unreachable as away:
+            yield Finding(Level.BAD, _WHAT[probe], f"the connection was cut ({away})")
+    if key is not None:
+        yield _signed(line, key, clock)
+
+
+def _clock(echo: Echo, here: float) -> Finding:
+    what = "clocks agree"
+    skew = here - float(echo.told.get("time", here))
+    text = f"this machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the gateway's"
+    if abs(skew) > SKEW_MAX:
+        return Finding(
+            Level.BAD,
+            what,
+            text + "; every signature is refused as RequestTimeTooSkewed",
+            "Switch time synchronisation on (timedatectl set-ntp true), here or there.",
+        )
+    if abs(skew) > SKEW_WORTH_A_WORD:
+        return Finding(Level.NOTE, what, text, "Up to 15 minutes work; it will not stop there.")
+    return Finding(Level.GOOD, what)
+
+
+def _host(echo: Echo, line: Line) -> Finding:
+    what = "the Host header arrives as it was sent"
+    if echo.told.get("host") == line.authority:
+        return Finding(Level.GOOD, what)
+    if echo.told.get("host_accepted"):
+        return Finding(
+            Level.NOTE, what, "a proxy rewrites Host, and a trusted one passes the name on"
+        )
+    return Finding(
+        Level.BAD,
+        what,
+        "a proxy rewrites Host: every signature fails (SignatureDoesNotMatch)",
+        "nginx: proxy_set_header Host $http_host; — or let the proxy set X-Forwarded-Host, put it "
+        "into server.trusted_proxies, and set server.public_url to this address.",
+    )
+
+
+def _scheme(echo: Echo, line: Line) -> Finding:
+    what = "the gateway knows that this is https"
+    if not line.secure:
+        return Finding(Level.NOTE, what, "this is plain http: fine on one's own machine alone")
+    if echo.told.get("secure"):
+        return Finding(Level.GOOD, what)
+    if not echo.told.get("trusted") and echo.told.get("forwarded"):
+        return Finding(
+            Level.BAD,
+            what,
+            "a proxy says so, and is not trusted: uploads by Basic and same-origin checks fail",
+            "Put the proxy's address into server.trusted_proxies.",
+        )
+    return Finding(
+        Level.BAD,
+        what,
+        "the proxy does not pass the scheme on",
+        "nginx: proxy_set_header X-Forwarded-Proto $scheme; and server.trusted_proxies.",
+    )
+
+
+def _target(line: Line, what: str, target: str, hurts: str, remedy: str) -> Finding:
+    echo = line.send("GET", target)
+    if not echo.ours:
+        return Finding(Level.BAD, what, f"answered {echo.status} on the way; {hurts}", remedy)
+    if echo.told.get("target") == target:
+        return Finding(Level.GOOD, what)
+    return Finding(
+        Level.BAD, what, f"{target} arrived as {echo.told.get('target')}; {hurts}", remedy
+    )
+
+
+_RAW = (
+    "nginx: proxy_pass http://gateway; with nothing after the name (no slash). Traefik: allow "
+    "encoded characters and switch path sanitising off. Envoy: no normalize_path, no merge_slashes; "
+    "Istio: pathNormalization NONE."
+)
+
+
+def _double_slash(line: Line) -> Finding:
+    return _target(
+        line,
+        _WHAT[_double_slash],
+        f"{PATH}/a//b",
+        "keys with two slashes cannot be reached",
+        _RAW,
+    )
+
+
+def _encoded_slash(line: Line) -> Finding:
+    return _target(
+        line,
+        _WHAT[_encoded_slash],
+        f"{PATH}/a%2Fb%3Fc%25d",
+        "keys with %2F, %3F or %25 fail, and so do share links",
+        _RAW,
+    )
+
+
+def _unreserved(line: Line) -> Finding:
+    return _target(
+        line,
+        _WHAT[_unreserved],
+        f"{PATH}/%7E%41+(x)'!*",
+        "keys with such characters fail for curl and other clients that sign as they spell",
+        _RAW,
+    )
+
+
+def _query(line: Line) -> Finding:
+    return _target(
+        line,
+        _WHAT[_query],
+        f"{PATH}?z=1&a=b%20c+d&empty&e=&slash=/&tilde=~",
+        "lists and presigned links fail",
+        "Switch off whatever rewrites or sorts query strings.",
+    )
+
+
+def _port(line: Line) -> Finding:
+    what = _WHAT[_port]
+    if urlsplit(f"//{line.authority}").port is not None:
+        return Finding(Level.GOOD, what)
+    host = f"{line.authority}:{443 if line.secure else 80}"
+    echo = line.send("GET", PATH, host=host, headers={"x-doctor-host": host})
+    if echo.ours:  # with or without: the gateway tries both spellings of the default port
+        return Finding(Level.GOOD, what)
+    return Finding(
+        Level.BAD, what, f"answered {echo.status} on the way", "Let the proxy match the name alone."
+    )
+
+
+def _underscore(line: Line) -> Finding:
+    echo = line.send("GET", PATH, headers={"x-amz-meta-doctor_a": "1"})
+    what = _WHAT[_underscore]
+    if "x-amz-meta-doctor_a" in echo.told.get("headers", {}):
+        return Finding(Level.GOOD, what)
+    return Finding(
+        Level.BAD,
+        what,
+        "it was dropped: uploads with such metadata fail (SignatureDoesNotMatch)",
+        "nginx: underscores_in_headers on; (in the http block or the default server).",
+    )
+
+
+def _accept_encoding(line: Line) -> Finding:
+    what = _WHAT[_accept_encoding]
+    echo = line.send("GET", PATH, headers={"Accept-Encoding": "identity"})
+    arrived = echo.told.get("headers", {}).get("accept-encoding")
+    if arrived == "identity":
+        return Finding(Level.GOOD, what)
+    return Finding(
+        Level.BAD,
+        what,
+        f"identity arrived as {arrived!r}: clients that sign it fail (rclone, Terraform, the Go SDK)",
+        "Cloudflare does this to what it proxies: set the DNS record to “DNS only”, or a "
+        "transform rule that leaves Accept-Encoding alone.",
+    )
+
+
+def _spaces(line: Line) -> Finding:
+    what = _WHAT[_spaces]
+    sent = 'a  b, c;d="e"'
+    arrived = line.send("GET", PATH, headers={"x-amz-meta-doctor": sent}).told.get("headers", {})
+    if arrived.get("x-amz-meta-doctor") == sent:
+        return Finding(Level.GOOD, what)
+    return Finding(Level.NOTE, what, f"{sent!r} arrived as {arrived.get('x-amz-meta-doctor')!r}")
+
+
+def _long_head(line: Line) -> Finding:
+    what = _WHAT[_long_head]
+    echo = line.send("GET", PATH, headers={"x-doctor-long": "x" * LONG_HEADER})
+    if echo.told.get("headers", {}).get("x-doctor-long") == LONG_HEADER:
+        return Finding(Level.GOOD, what)
+    return Finding(
+        Level.BAD,
+        what,
+        f"answered {echo.status}: people in many groups, and long presigned links, fail",
+        "nginx: large_client_header_buffers 8 32k;",
+    )
+
+
+def _body(line: Line) -> Finding:
+    what = _WHAT[_body]
+    echo = line.send("PUT", PATH, body=bytes(BODY))
+    if echo.ours and echo.told.get("body") == BODY:
+        return Finding(Level.GOOD, what)
+    return Finding(
+        Level.BAD,
+        what,
+        f"answered {echo.status}: uploads fail",
+        "nginx: client_max_body_size 0; proxy_request_buffering off;",
+    )
+
+
+def _compression(line: Line) -> Finding:
+    what = _WHAT[_compression]
+    echo = line.send("GET", PATH, headers={"Accept-Encoding": "gzip"})
+    if "content-encoding" not in echo.headers and "content-length" in echo.headers:
+        return Finding(Level.GOOD, what)
+    return Finding(
+        Level.BAD,
+        what,
+        "a proxy compresses them: ETag and length of objects are lost",
+        "nginx: gzip off; for this server.",
+    )
+
+
+_WHAT: dict[Callable[[Line], Finding], str] = {
+    _double_slash: "a path keeps its two slashes",
+    _encoded_slash: "a path keeps what is percent-encoded",
+    _unreserved: "a path keeps its spelling",
+    _query: "a query keeps its order and spelling",
+    _port: "the port may stand in the Host header",
+    _underscore: "a header with an underscore arrives",
+    _accept_encoding: "Accept-Encoding arrives as it was sent",
+    _spaces: "header values arrive as they were sent",
+    _long_head: "20 KiB of headers arrive",
+    _body: "2 MiB of body arrive",
+    _compression: "answers come back as they were sent",
+}
+PROBES = tuple(_WHAT)
+"""The table of probes; each differs from a plain request in one thing."""
+
+
+def _signed(line: Line, key: Credentials, clock: Callable[[], float]) -> Finding:
+    """At last what it is all for: a signature."""
+    what = "a signed request is believed"
+    form = b"Action=GetCallerIdentity&Version=2011-06-15"
+    signed = sign(
+        method="POST",
+        path="/",
+        query="",
+        host=line.authority,
+        headers=Headers((("content-type", "application/x-www-form-urlencoded"),)),
+        credentials=key,
+        region=REGION,
+        now=datetime.fromtimestamp(clock()).astimezone(),
+        payload=hashlib.sha256(form).hexdigest(),
+        keys=SigningKeys(),
+        service="sts",
+    )
+    headers = {name: value for name, value in signed.headers if name != "host"}
+    try:
+        echo = line.send("POST", "/", headers=headers, body=form)
+    except Unreachable as away:
+        return Finding(Level.BAD, what, f"the connection was cut ({away})")
+    if echo.status == 200 and b"GetCallerIdentityResult" in echo.body:
+        return Finding(Level.GOOD, what)
+    text = echo.body.decode("utf-8", "replace")
+    code = text.partition("<Code>")[2].partition("</Code>")[0] or str(echo.status)
+    return Finding(
+        Level.BAD,
+        what,
+        f"it was refused: {code}",
+        "SignatureDoesNotMatch: see what arrived changed above. InvalidClientTokenId or "
+        "ExpiredToken: the key is not of this gateway, or has ended; run gateway login.",
+    )
