@@ -94,11 +94,11 @@ async def deleted(answer: Answer, view: View) -> Answer:
     for piece in document.pieces:
         match piece.name:
             case "Deleted":
-                parts.append(_deleted(piece, view))
+                parts.append(_deleted(document, piece, view))
             case "Error":
-                parts.append(_not_deleted(piece, view))
+                parts.append(_not_deleted(document, piece, view))
             case _:
-                parts.append(piece.raw)
+                parts.append(document.raw(piece))
     parts += [_refused(entry) for entry in view.refused]
     parts.append(document.closing)
     return rewritten(answer, "".join(parts).encode("utf-8", "surrogatepass"))
@@ -121,29 +121,29 @@ def _refused(refused: Refused) -> str:
     )
 
 
-def _deleted(piece: Piece, view: View) -> str:
+def _deleted(document: scan.Document, piece: Piece, view: View) -> str:
     inside = "".join(
-        f"<Key>{escape(_client_key(child.inside, view))}</Key>"
+        f"<Key>{escape(_client_key(document.inside(child), view))}</Key>"
         if child.name == "Key"
-        else child.raw
-        for child in scan.pieces(piece.inside, 0, len(piece.inside))
+        else document.raw(child)
+        for child in scan.pieces(document.text, piece.begin, piece.stop)
     )
     return f"<Deleted>{inside}</Deleted>"
 
 
-def _not_deleted(piece: Piece, view: View) -> str:
+def _not_deleted(document: scan.Document, piece: Piece, view: View) -> str:
     """An <Error> entry; its message may tell names of the upstream's."""
     parts = []
-    for child in scan.pieces(piece.inside, 0, len(piece.inside)):
+    for child in scan.pieces(document.text, piece.begin, piece.stop):
         match child.name:
             case "Key":
-                parts.append(f"<Key>{escape(_client_key(child.inside, view))}</Key>")
+                parts.append(f"<Key>{escape(_client_key(document.inside(child), view))}</Key>")
             case "Message":
-                told = _text(child.inside)
+                told = _text(document.inside(child))
                 safe = told if told.strip() and is_safe(told, view) else "It was not deleted."
                 parts.append(f"<Message>{escape(safe)}</Message>")
             case "Code" | "VersionId":
-                parts.append(child.raw)
+                parts.append(document.raw(child))
             case _:
                 pass  # what S3 does not write there may name anything
     return f"<Error>{''.join(parts)}</Error>"
@@ -174,7 +174,7 @@ async def named(answer: Answer, view: View) -> Answer:
     if document.root == "Error":
         raise _inside_200(document, view)
     if view.as_json and view.operation.name == "ListParts":
-        return rewritten(answer, _parts_json(document.pieces, view), "application/json")
+        return rewritten(answer, _parts_json(document, view), "application/json")
     return rewritten(answer, _renamed(document, view).encode("utf-8", "surrogatepass"))
 
 
@@ -186,7 +186,7 @@ def _renamed(document: scan.Document, view: View) -> str:
         if piece.name in ours:
             parts.append(f"<{piece.name}>{escape(ours[piece.name])}</{piece.name}>")
         else:
-            parts.append(piece.raw)
+            parts.append(document.raw(piece))
     parts.append(document.closing)
     return "".join(parts)
 
@@ -200,15 +200,17 @@ def _client_names(view: View) -> dict[str, str]:
     }
 
 
-def _parts_json(pieces: list[Piece], view: View) -> bytes:
+def _parts_json(document: scan.Document, view: View) -> bytes:
     ours = _client_names(view)
     made: dict[str, object] = {}
     parts: list[dict[str, object]] = []
-    for piece in pieces:
+    for piece in document.pieces:
         if piece.name == "Part":
-            parts.append(members.fields(piece.inside, arrays=frozenset()))
+            parts.append(members.fields(document.inside(piece), arrays=frozenset()))
         else:
-            made[piece.name] = ours.get(piece.name) or members.value(piece)
+            made[piece.name] = ours.get(piece.name) or members.value(
+                piece.name, document.inside(piece)
+            )
     made["Parts"] = parts
     return json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode(
         "utf-8", "surrogatepass"
@@ -218,7 +220,9 @@ def _parts_json(pieces: list[Piece], view: View) -> bytes:
 def _inside_200(document: scan.Document, view: View) -> S3Error:
     """An error under a status that says there is none."""
     try:
-        element = xml.parse(f"<Error>{''.join(p.raw for p in document.pieces)}</Error>".encode())
+        element = xml.parse(
+            f"<Error>{document.text[document.begin : document.stop]}</Error>".encode()
+        )
     except xml.XMLError as error:
         raise broken("an error that cannot be read") from error
     return within(element, view, status=500)
@@ -234,9 +238,7 @@ async def completed(answer: Answer, view: View) -> Answer:
 
 async def copied(answer: Answer, view: View) -> Answer:
     """CopyObjectResult and CopyPartResult name nothing; an <Error> in their place may."""
-    return _late(
-        answer, view, lambda it: it.opening + "".join(p.raw for p in it.pieces) + it.closing
-    )
+    return _late(answer, view, lambda document: document.text)
 
 
 def _late(answer: Answer, view: View, write: Callable[[scan.Document], str]) -> Answer:

@@ -24,7 +24,7 @@ from gateway.s3.errors import S3Error
 from gateway.s3.heads import rewritten
 from gateway.s3.mapping import View
 from gateway.s3.names import decode, encode_path
-from gateway.s3.scan import ANSWER_MAX, Piece, broken
+from gateway.s3.scan import ANSWER_MAX, Document, Piece, broken
 from gateway.s3.xml import escape, unescape
 
 
@@ -122,16 +122,9 @@ async def listed(answer: Answer, view: View) -> Answer:
     return rewritten(answer, page_xml(data, view))
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An element that names a key or common prefix, and what else is in it."""
-
-    name: str
-    key: str
-    """In the client's names."""
-    before: str
-    after: str
+_Entry = tuple[str, str, str, str]
+"""An element that names a key: the element's name, the key in the client's names, what stands
+before the key's element and behind it."""
 
 
 @final
@@ -140,6 +133,7 @@ class _Page:
     """A page in the client's names, before it is written."""
 
     form: Form
+    document: Document
     entries: list[_Entry] = field(default_factory=list)
     others: list[Piece] = field(default_factory=list)
     """Elements that neither name keys nor repeat the request."""
@@ -152,70 +146,74 @@ class _Page:
     truncated: bool = False
 
 
-def _read(data: bytes, view: View) -> tuple[scan.Document, _Page]:
+def _read(data: bytes, view: View) -> _Page:
     form = FORMS[view.operation.name]
     document = scan.cut(data)
     if document.root != form.root:
         raise broken(f"{document.root} is not {form.root}")
-    page = _Page(form)
+    page = _Page(form, document)
     encoded = any(
-        piece.name == "EncodingType" and piece.inside.strip().lower() == "url"
+        piece.name == "EncodingType" and document.inside(piece).strip().lower() == "url"
         for piece in document.pieces
     )
-    reader = _Reader(view, encoded)
-    echoed, entries, following = form.echoed, form.entries, None
+    reader = _Reader(view, page, encoded)
+    echoed, entries, entry = form.echoed, form.entries, reader.entry
+    following = None
     for piece in document.pieces:
-        name = piece.name
+        name = piece[0]
         if name in entries or name == "CommonPrefixes":
-            reader.entry(piece, page)
+            entry(piece)
         elif name == form.next:
-            following = piece
+            following = document.inside(piece)
         elif name not in echoed:
             page.others.append(piece)
             if name == "IsTruncated":
-                page.truncated = piece.inside.strip() == "true"
+                page.truncated = document.inside(piece).strip() == "true"
     if following is not None:
-        page.next = reader.marker(following.inside, page.last)
+        page.next = reader.marker(following)
     elif form.next == "NextMarker" and page.truncated and page.dropped:
         # Clients continue from the last entry that they see, which here is not the page's last.
         page.next = page.last
     if form.next == "NextMarker" and page.truncated and page.next == "":
         page.next = _AFTER_NOTHING
-    return document, page
+    return page
 
 
 @final
 class _Reader:
     """Takes keys from their spelling in an answer to the client's names."""
 
-    __slots__ = ("_encoded", "_prefix", "_view", "_visible")
+    __slots__ = ("_encoded", "_page", "_prefix", "_text", "_view")
 
-    def __init__(self, view: View, encoded: bool) -> None:
+    def __init__(self, view: View, page: _Page, encoded: bool) -> None:
         self._view = view
+        self._page = page
         self._encoded = encoded
         self._prefix = view.upstream.prefix
-        self._visible = view.visible
+        self._text = page.document.text
 
-    def entry(self, piece: Piece, page: _Page) -> None:
+    def entry(self, piece: Piece) -> None:
         """One entry into the page, unless it is hidden or the prefix itself."""
-        inside = piece.inside
-        is_prefix = piece.name == "CommonPrefixes"
-        match = (_PREFIX if is_prefix else _KEY).match(inside)
-        what = "<Prefix" if is_prefix else "<Key"
-        if match is None or inside.find(what, match.end()) >= 0:
-            before, raw, after = _around(inside, what[1:])
+        name, _, begin, stop, _ = piece
+        page, text = self._page, self._text
+        is_prefix = name == "CommonPrefixes"
+        match = (_PREFIX if is_prefix else _KEY).match(text, begin, stop)
+        if match is None or text.find("<Prefix" if is_prefix else "<Key", match.end(), stop) >= 0:
+            before, raw, after = _around(text, piece, "Prefix" if is_prefix else "Key")
         else:
-            before, raw, after = "", match[1], inside[match.end() :]
+            before, raw, after = "", match[1], text[match.end() : stop]
         key = self.key(raw)
-        page.last = max(page.last, key)
-        if not key or (self._visible is not None and not self._visible(key, is_prefix)):
+        if key > page.last:
+            page.last = key
+        visible = self._view.visible
+        if not key or (visible is not None and not visible(key, is_prefix)):
             page.dropped += 1  # LST-6: an entry equal to the prefix would be an empty key
         else:
-            page.entries.append(_Entry(piece.name, key, before, after))
+            page.entries.append((name, key, before, after))
 
     def key(self, raw: str) -> str:
         """A key in the client's names. Raises UpstreamProtocolError where it is not below the prefix."""
-        text = self._text(raw)
+        text = raw if "&" not in raw and "%" not in raw and "+" not in raw else self._meant(raw)
         prefix = self._prefix
         if not text.startswith(prefix):  # LST-5
             raise UpstreamProtocolError(
@@ -223,7 +221,7 @@ class _Reader:
             )
         return text[len(prefix) :]
 
-    def _text(self, raw: str) -> str:
+    def _meant(self, raw: str) -> str:
         """What the upstream means by a spelling (LST-4)."""
         text = _unescaped(raw) if "&" in raw else raw
         if self._encoded and ("%" in text or "+" in text):
@@ -233,7 +231,7 @@ class _Reader:
                 raise broken("a key is not URL-encoded") from error
         return text
 
-    def marker(self, raw: str, last: str) -> str:
+    def marker(self, raw: str) -> str:
         """
         The key to continue from.
 
@@ -243,12 +241,13 @@ class _Reader:
         if not raw:
             return ""
         bare = _unescaped(raw)
-        readings = [self._text(raw), bare] if self._encoded and _decodable(bare) else [bare]
+        readings = [self._meant(raw), bare] if self._encoded and _decodable(bare) else [bare]
         below = [text[len(self._prefix) :] for text in readings if text.startswith(self._prefix)]
         if not below:
             raise UpstreamProtocolError(
                 f"{self._view.upstream.name} continues outside the prefix that was asked for"
             )
+        last = self._page.last
         return last if last in below else below[0]
 
 
@@ -267,16 +266,15 @@ def _decodable(text: str) -> bool:
     return True
 
 
-def _around(inside: str, name: str) -> tuple[str, str, str]:
-    """What stands before, in and after the one child of that name, wherever it stands."""
-    pieces = scan.pieces(inside, 0, len(inside))
-    places = [place for place, piece in enumerate(pieces) if piece.name == name]
-    if len(places) != 1 or "<" in pieces[places[0]].inside:
+def _around(text: str, piece: Piece, name: str) -> tuple[str, str, str]:
+    """What stands before, in and behind the one child of that name, wherever it stands."""
+    children = scan.pieces(text, piece.begin, piece.stop)
+    named = [child for child in children if child.name == name]
+    if len(named) != 1 or "<" in text[named[0].begin : named[0].stop]:
         raise broken(f"not one {name} in an entry")
-    place = places[0]
-    before = "".join(piece.raw for piece in pieces[:place])
-    after = "".join(piece.raw for piece in pieces[place + 1 :])
-    return before, pieces[place].inside, after
+    key = named[0]
+    before, after = text[piece.begin : key.start], text[key.end : piece.stop]
+    return before, text[key.begin : key.stop], after
 
 
 # XML
@@ -284,24 +282,25 @@ def _around(inside: str, name: str) -> tuple[str, str, str]:
 
 def page_xml(data: bytes, view: View) -> bytes:
     """The page as XML."""
-    document, page = _read(data, view)
+    page = _read(data, view)
+    document = page.document
     encode = encode_path if _asks_encoding(view) else escape
     parts = [document.opening]
     parts += [f"<{name}>{text}</{name}>" for name, text in _echo(page, view, encode)]
     sized = view.request.param(page.form.size_param) is not None
     for piece in page.others:
         if piece.name == "KeyCount":
-            parts.append(f"<KeyCount>{_count(piece.inside, page)}</KeyCount>")
+            parts.append(f"<KeyCount>{_count(document.inside(piece), page)}</KeyCount>")
         elif not (piece.name == page.form.size and sized):
-            parts.append(piece.raw)
+            parts.append(document.raw(piece))
     if page.next is not None:
         parts.append(f"<{page.form.next}>{encode(page.next)}</{page.form.next}>")
-    for entry in page.entries:
-        name = entry.name
-        inner = "Prefix" if name == "CommonPrefixes" else "Key"
-        parts.append(
-            f"<{name}>{entry.before}<{inner}>{encode(entry.key)}</{inner}>{entry.after}</{name}>"
-        )
+    parts += [
+        f"<{name}>{before}<Prefix>{encode(key)}</Prefix>{after}</{name}>"
+        if name == "CommonPrefixes"
+        else f"<{name}>{before}<Key>{encode(key)}</Key>{after}</{name}>"
+        for name, key, before, after in page.entries
+    ]
     parts.append(document.closing)
     return "".join(parts).encode("utf-8", "surrogatepass")
 
@@ -342,7 +341,8 @@ def _count(text: str, page: _Page) -> int:
 
 def page_json(data: bytes, view: View) -> bytes:
     """The page as JSON: the model's member names, keys decoded, lists always arrays (LST-15)."""
-    _, page = _read(data, view)
+    page = _read(data, view)
+    document = page.document
     shape = members.PAGES[view.operation.name]
     made: dict[str, Any] = {}
     for name, text in _echo(page, view, _plain):
@@ -350,17 +350,16 @@ def page_json(data: bytes, view: View) -> bytes:
     sized = view.request.param(page.form.size_param) is not None
     for piece in page.others:
         if piece.name == "KeyCount":
-            made["KeyCount"] = _count(piece.inside, page)
+            made["KeyCount"] = _count(document.inside(piece), page)
         elif not (piece.name == page.form.size and sized):
-            made[piece.name] = members.value(piece)
+            made[piece.name] = members.value(piece.name, document.inside(piece))
     if page.next is not None:
         made[page.form.next] = page.next
     for member in shape.values():
         made[member] = []
-    for entry in page.entries:
-        inner = "Prefix" if entry.name == "CommonPrefixes" else "Key"
-        rest = members.fields(f"{entry.before}{entry.after}")
-        made[shape[entry.name]].append({inner: entry.key, **rest})
+    for name, key, before, after in page.entries:
+        inner = "Prefix" if name == "CommonPrefixes" else "Key"
+        made[shape[name]].append({inner: key, **members.fields(before + after)})
     return json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode(
         "utf-8", "surrogatepass"
     )

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gateway.s3 import xml
-from gateway.s3.scan import Piece, broken
+from gateway.s3.scan import broken
 
 PAGES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -47,7 +47,6 @@ NUMBERS = frozenset(
 BOOLEANS = frozenset({"IsTruncated", "IsLatest", "IsRestoreInProgress"})
 ARRAYS = frozenset({"ChecksumAlgorithm"})
 """Lists inside an entry; of uploads and parts the same name is one text."""
-_ONE_ALGORITHM = frozenset({"Upload", "Part"})
 
 _FLAT = re.compile(r"\s*<([A-Za-z_][\w.-]*)>([^<]*)</\1>")
 
@@ -77,16 +76,9 @@ def fields(inside: str, *, arrays: frozenset[str] = ARRAYS) -> dict[str, Any]:
     return made
 
 
-def value(piece: Piece) -> Any:
-    """A piece of a page as a value."""
-    if "<" in piece.inside:
-        return _member(_parsed(piece.inside))
-    return typed(piece.name, _text(piece.inside))
-
-
-def member(element: xml.Element) -> Any:
-    """An element as a value."""
-    return _member(element)
+def value(name: str, inside: str) -> Any:
+    """The inside of an element of a page as a value."""
+    return _member(_parsed(inside)) if "<" in inside else typed(name, _text(inside))
 
 
 def _put(made: dict[str, Any], name: str, what: Any, arrays: frozenset[str]) -> None:

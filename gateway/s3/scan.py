@@ -23,20 +23,41 @@ _TAG = re.compile(r"<(/?)[A-Za-z_][\w.:-]*(?:\s[^<>]*)?/?>")
 
 
 class Piece(NamedTuple):
-    """A child: its local name, what is inside it, and all of it as it came."""
+    """An element in a text: its local name, and where it and its inside begin and end."""
 
     name: str
-    inside: str
-    raw: str
+    start: int
+    begin: int
+    stop: int
+    end: int
 
 
 class Document(NamedTuple):
-    """The root's local name, its opening as it came (declaration included), its children, its end."""
+    """A document's text, its root's local name, and where the root's children are."""
 
+    text: str
     root: str
-    opening: str
+    begin: int
+    """Where the root's opening ends."""
+    stop: int
+    """Where its closing begins."""
     pieces: list[Piece]
-    closing: str
+
+    @property
+    def opening(self) -> str:
+        """The root's opening as it came, declaration included."""
+        return self.text[: self.begin]
+
+    @property
+    def closing(self) -> str:
+        return self.text[self.stop :]
+
+    def inside(self, piece: Piece) -> str:
+        return self.text[piece.begin : piece.stop]
+
+    def raw(self, piece: Piece) -> str:
+        """All of an element, as it came."""
+        return self.text[piece.start : piece.end]
 
 
 def broken(why: str) -> UpstreamProtocolError:
@@ -52,34 +73,32 @@ def cut(data: bytes) -> Document:
     root = _ROOT.match(text)
     if root is None or "<!" in text or text.find("<?", root.start(1)) >= 0:
         raise broken("not an XML document of S3")
-    name = root[1]
-    if text[root.end() - 2] == "/":
-        return Document(local(name), f"{text[: root.end() - 2]}>", [], f"</{name}>")
+    name, begin = root[1], root.end()
+    if text[begin - 2] == "/":
+        return Document(f"{text[: begin - 2]}></{name}>", local(name), begin - 1, begin - 1, [])
     closing = f"</{name}>"
-    end = text.rfind(closing)
-    if end < root.end() or text[end + len(closing) :].strip():
+    stop = text.rfind(closing)
+    if stop < begin or text[stop + len(closing) :].strip():
         raise broken("it does not end")
-    return Document(local(name), text[: root.end()], pieces(text, root.end(), end), text[end:])
+    return Document(text, local(name), begin, stop, pieces(text, begin, stop))
 
 
 def pieces(text: str, position: int, end: int) -> list[Piece]:
     """The elements between two places of a text; there may be white space between them, and no more."""
     found: list[Piece] = []
-    while True:
-        opened = _OPEN.match(text, position, end)
-        if opened is None:
-            break
-        name, begin = opened[1], opened.end()
+    append, match, find, new = found.append, _OPEN.match, text.find, Piece._make
+    while (opened := match(text, position, end)) is not None:
+        name, start, begin = opened[1], opened.start(), opened.end()
         if text[begin - 2] == "/":
             stop = position = begin
         else:
-            stop = text.find(f"</{name}>", begin, end)
+            stop = find(f"</{name}>", begin, end)
             if stop < 0:
                 raise broken(f"{local(name)} does not end")
-            if text.find(f"<{name}", begin, stop) >= 0:
+            if find(f"<{name}", begin, stop) >= 0:
                 stop = _matching(text, begin, end)
             position = stop + len(name) + 3
-        found.append(Piece(local(name), text[begin:stop], text[opened.start() : position]))
+        append(new((local(name), start, begin, stop, position)))
     if text[position:end].strip():
         raise broken("text between elements")
     return found
