@@ -211,7 +211,8 @@ def identity_of(
         issuer=given.name,
         subject=subject or str(claims["sub"]),
         claims=claims,
-        username=_text(claims.get(given.kind.username)),
+        username=_text(claims.get(given.kind.username))
+        or _text(claims.get(given.kind.access_username)),
         name=_text(claims.get(given.kind.display)),
         email=believed_email(given.kind, claims),
         groups=groups_of(given, claims),

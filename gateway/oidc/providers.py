@@ -86,6 +86,8 @@ class Kind:
     """Parameters of every authorization request."""
     groups: str = "groups"
     username: str = "preferred_username"
+    access_username: str = "preferred_username"
+    """The same on access tokens, where those name it otherwise."""
     display: str = "name"
     address: str = "email"
     """Claims for the display name and the e-mail address."""
@@ -110,6 +112,7 @@ KINDS: Mapping[str, Kind] = {
             scope="openid email profile",
             groups="cognito:groups",
             username="cognito:username",
+            access_username="username",
             algorithms=_RS256,
             logout=Logout.COGNITO,
             access_client=True,

@@ -62,7 +62,7 @@ def test_oid_6_an_unusable_key_is_skipped_and_the_rest_stay(entry):
         None,
         "text",
     ],
-    ids=lambda d: str(d)[:20] + str(len(str(d))),
+    ids=["error", "empty", "not-a-list", "unusable", "too-many", "list", "none", "text"],
 )
 def test_oid_7_a_set_without_usable_key_is_an_error(document):
     """So that the caller keeps the old one."""
