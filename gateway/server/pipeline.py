@@ -50,8 +50,9 @@ from gateway.s3.rewrite import (
     outbound,
     upstream_request_id,
 )
+from gateway.server import offload
 from gateway.sigv4.payload import Payload, Plan
-from gateway.sigv4.sign import EMPTY_HASH, Signature, SigningKeys, sign
+from gateway.sigv4.sign import EMPTY_HASH, Signature, SigningKeys, presign, sign
 from gateway.upstream import Outbound, Transport
 from gateway.upstream.resolve import endpoint_for, upstream_for
 
@@ -213,7 +214,23 @@ class Pipeline:
         ruling = await self.judge(head, body, ex, proof=proof)
         if ruling.operation.answered_here:
             return await self._buckets(ruling, ex)
+        if offload.wanted(ruling, head, ex.snapshot):
+            answer = await self._handed_over(ruling, head, ex)
+            if answer is not None:
+                return answer
         return await self.carry(ruling, ex)
+
+    async def _handed_over(self, ruling: Ruling, head: RequestHead, ex: Exchange) -> Answer | None:
+        """The answer that lets nginx or the client move the bytes; None where it cannot be done."""
+        server = ex.snapshot.config.server
+        if server.offload == "x-accel":
+            outbound, upstream = await self.signed(ruling, ex)
+            answer = offload.accel(head, outbound, upstream, server.offload_location)
+        else:
+            answer = offload.redirect(await self.presigned(ruling, ex, offload.EXPIRES))
+        if answer is not None:
+            ex.event.note("offloaded")
+        return answer
 
     async def carry(self, ruling: Ruling, ex: Exchange) -> Answer:
         """The second half: sends a ruling's request on and brings back the answer."""
@@ -246,7 +263,28 @@ class Pipeline:
             ruling, upstream, self._source(ruling, ex), signed=not credentials.anonymous
         )
         signature = self._sign(sending, credentials, upstream, ex.clock())
+        ex.event.sent(upstream)
         return sending.head(signature), upstream
+
+    async def presigned(self, ruling: Ruling, ex: Exchange, expires: int) -> str:
+        """A URL of the upstream for a ruling's request without a body, good for `expires` seconds."""
+        upstream = self.upstream(ruling.grant, ruling.request.bucket, ex.snapshot)
+        credentials = await self._sources.get(ruling.grant, ruling.proof, ex.now)
+        outgoing = outbound(ruling.kept, ruling.operation, upstream)
+        query = presign(
+            method=outgoing.method,
+            path=outgoing.path,
+            query=outgoing.query,
+            host=outgoing.host,
+            credentials=credentials,
+            region=upstream.region,
+            now=ex.clock(),
+            expires=expires,
+            keys=self._signing_keys,
+        )
+        ex.event.sent(upstream)
+        url = f"{upstream.scheme}://{outgoing.host}{outgoing.path}"
+        return f"{url}?{query}" if query else url
 
     def _source(self, ruling: Ruling, ex: Exchange) -> Upstream | None:
         """What serves the source of a copy or a rename."""
