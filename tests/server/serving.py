@@ -116,7 +116,7 @@ async def serve(
     def make(message, payload, protocol, writer, task):
         return Request(message, payload, protocol, writer, task, loop, client_max_size=0)
 
-    runner = web.ServerRunner(web.Server(handle, request_factory=make))
+    runner = web.ServerRunner(web.Server(handle, request_factory=make, max_field_size=32 * 1024))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
