@@ -69,7 +69,9 @@ def parameters(name: str, *, every: bool) -> dict[str, Any]:
 def head(name: str, *, every: bool) -> RequestHead:
     """The request head that botocore makes of it, path style, unsigned."""
     model = service().operation_model(name)
-    made = create_serializer("rest-xml", include_validation=False).serialize_to_request(parameters(name, every=every), model)
+    made = create_serializer("rest-xml", include_validation=False).serialize_to_request(
+        parameters(name, every=every), model
+    )
     path = made["url_path"]
     query = urlencode(made["query_string"], quote_via=quote) if made["query_string"] else ""
     joint = "&" if "?" in path else "?"
