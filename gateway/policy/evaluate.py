@@ -34,6 +34,7 @@ from gateway.s3.operations import VERBS, On, Operation, Requirement, requirement
 from gateway.s3.request import S3Request
 
 _ALL = "*"
+_LIST_BUCKETS = "s3:ListAllMyBuckets"
 _BUCKET_FACTS = VERBS["list"] | VERBS["read"] | VERBS["versions"]
 """What somebody may ask of a bucket of which only some keys are granted; the rest acts on all of it."""
 _SOURCES = (On.COPY_SOURCE, On.RENAME_SOURCE)
@@ -82,6 +83,8 @@ def judge(
 
 def _service(entitlements: Entitlements, need: Requirement) -> Outcome:
     """ListBuckets: it shows what is granted, so nothing more is needed than being somebody."""
+    if need.action != _LIST_BUCKETS:
+        return Outcome(need, None, NO_GRANT_FOR_ACTION)
     for deny in entitlements.denies:
         if deny.bucket == _ALL and not deny.patterns and need.action in deny.actions:
             return Outcome(need, None, DENIED_BY_RULE, deny.rule)

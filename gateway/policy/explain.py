@@ -13,6 +13,7 @@ from typing import Any
 from gateway import errors
 from gateway.config.positions import Problem
 from gateway.identity import ANONYMOUS_IDENTITY, ANONYMOUS_ISSUER, Identity
+from gateway.message import Headers, Pairs
 from gateway.policy.evaluate import decide, judge, ungranted
 from gateway.policy.match import (
     CLAIM,
@@ -39,8 +40,17 @@ from gateway.policy.model import (
     Rule,
 )
 from gateway.policy.patterns import Pattern, is_pattern, key_pattern, name_pattern
-from gateway.s3.operations import ACTIONS, OPERATIONS, VERBS, VERSIONED, On, Requirement
-from gateway.s3.request import ObjectName
+from gateway.s3.operations import (
+    ACTIONS,
+    OPERATIONS,
+    VERBS,
+    Level,
+    On,
+    Operation,
+    Requirement,
+    requirements,
+)
+from gateway.s3.request import DeleteEntry, ObjectName, S3Request
 
 
 def identity_of(who: Mapping[str, Any]) -> Identity:
@@ -54,15 +64,11 @@ def identity_of(who: Mapping[str, Any]) -> Identity:
 
 
 def needs_of(question: Question) -> tuple[Requirement, ...]:
-    """What the operation needs on the names; powers that headers ask for besides are not known here."""
+    """What the operation needs on the names, asked without headers that need more (ACLs, tags, locks)."""
     operation = OPERATIONS.get(question.operation)
     if operation is None:
         return (Requirement(question.operation, question.target, _on(question)),)
-    return tuple(
-        Requirement(_versioned(need.action, name), name, need.on)
-        for need in operation.needs
-        for name in (_named(need.on, question),)
-    )
+    return requirements(operation, _request(operation, question))
 
 
 def _on(question: Question) -> On:
@@ -75,14 +81,27 @@ def _on(question: Question) -> On:
 _LISTS = {need.action for row in OPERATIONS.values() for need in row.needs if need.on is On.LISTED}
 
 
-def _named(on: On, question: Question) -> ObjectName:
-    if on in (On.COPY_SOURCE, On.RENAME_SOURCE) and question.source is not None:
-        return question.source
-    return ObjectName(question.target.bucket) if on is On.BUCKET else question.target
-
-
-def _versioned(action: str, name: ObjectName) -> str:
-    return action if name.version is None else VERSIONED.get(action, action)
+def _request(operation: Operation, question: Question) -> S3Request:
+    """The request that would ask it: as bare as the operation allows."""
+    target, source = question.target, question.source
+    renames = any(need.on is On.RENAME_SOURCE for need in operation.needs)
+    header = None if source is None else f"x-amz-{'rename' if renames else 'copy'}-source"
+    params: Pairs = (("prefix", target.key),) if operation.lists else ()
+    if target.version is not None:
+        params += (("versionId", target.version),)
+    return S3Request(
+        method=operation.method,
+        bucket=target.bucket,
+        key=target.key if operation.level is Level.OBJECT else "",
+        query=(),
+        params=params,
+        headers=Headers(() if header is None else ((header, ""),)),
+        raw_path="",
+        amz=() if header is None else (header,),
+        copy_source=None if renames else source,
+        rename_source=source if renames else None,
+        body_keys=(DeleteEntry(target.key, target.version),) if operation.keys_in_body else (),
+    )
 
 
 def ask(entitlements: Entitlements, question: Question) -> Decision:
