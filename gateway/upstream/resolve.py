@@ -39,7 +39,7 @@ _NOT_IN_POLICY = re.compile(r"[^\t\n\r\x20-\xff]")
 _ESCAPES = {ord(char): f"${{{char}}}" for char in "$*?"}
 _STARS = re.compile(r"(\*+)")
 
-_NEEDS = [(need, row) for row in OPERATIONS.values() for need in row.needs]
+_NEEDS = [(need, row) for row in OPERATIONS.values() if not row.never for need in row.needs]
 _ON_BUCKET = frozenset(need.action for need, _ in _NEEDS if need.on in (On.BUCKET, On.LISTED))
 _ON_NOTHING = frozenset(need.action for need, _ in _NEEDS if need.on is On.NOTHING)
 _ON_OBJECTS = ACTIONS - _ON_BUCKET - _ON_NOTHING
