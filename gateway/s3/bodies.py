@@ -278,14 +278,22 @@ async def _waiting(
 
 
 def _root_at(data: bytes) -> int:
-    """How many bytes may go at once: all before the root element or an unfinished declaration."""
-    place = data.find(b"<")
-    while place >= 0 and data[place + 1 : place + 2] == b"?":
-        end = data.find(b"?>", place)
+    """
+    How many bytes may go at once: all before the root element or an unfinished declaration.
+
+    Raises UpstreamProtocolError where anything but white space and the declaration is there.
+    """
+    place = 0
+    while True:
+        begin = data.find(b"<", place)
+        if data[place : len(data) if begin < 0 else begin].strip():
+            raise broken("text before the document")
+        if begin < 0:
+            return len(data)
+        end = data.find(b"?>", begin) if data[begin + 1 : begin + 2] == b"?" else -1
         if end < 0:
-            return place
-        place = data.find(b"<", end)
-    return len(data) if place < 0 else place
+            return begin
+        place = end + 2
 
 
 def _told_late(document: scan.Document, view: View) -> bytes:

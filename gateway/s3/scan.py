@@ -75,6 +75,8 @@ def cut(data: bytes) -> Document:
         raise broken("not an XML document of S3")
     name, begin = root[1], root.end()
     if text[begin - 2] == "/":
+        if text[begin:].strip():
+            raise broken("it goes on after its end")
         return Document(f"{text[: begin - 2]}></{name}>", local(name), begin - 1, begin - 1, [])
     closing = f"</{name}>"
     stop = text.rfind(closing)
