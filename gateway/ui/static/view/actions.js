@@ -41,15 +41,15 @@ const addressable = (rows) => (rows.some((row) => unaddressable(keyOf(row))) ? "
 /** @type {Action[]} */
 export const ACTIONS = [
   { id: "download", label: "Download", icon: "download", keys: "d", verb: "read", fits: (rows) => some(rows) || addressable(rows), run: download },
-  { id: "share", label: "Share…", icon: "share", keys: "s", verb: "read", fits: one, run: share },
-  { id: "move", label: "Move…", icon: "move", keys: "m", verb: "read", also: "delete", fits: some, run: (rows) => transfer(rows, "move") },
-  { id: "copy", label: "Copy to…", icon: "copy", verb: "read", fits: some, run: (rows) => transfer(rows, "copy") },
-  { id: "rename", label: "Rename…", icon: "pencil", keys: "F2", verb: "write", also: "delete", fits: one, run: rename },
+  { id: "share", label: "Share", icon: "share", keys: "s", verb: "read", fits: one, run: share },
+  { id: "move", label: "Move", icon: "move", keys: "m", verb: "read", also: "delete", fits: some, run: (rows) => transfer(rows, "move") },
+  { id: "copy", label: "Copy to", icon: "copy", verb: "read", fits: some, run: (rows) => transfer(rows, "copy") },
+  { id: "rename", label: "Rename", icon: "pencil", keys: "F2", verb: "write", also: "delete", fits: one, run: rename },
   { id: "zip", label: "Download as zip", icon: "zip", keys: "z", verb: "read", fits: some, run: zip },
   { id: "link", label: "Copy link", icon: "link", fits: one, run: copyLink },
   { id: "uri", label: "Copy s3:// address", icon: "copy", fits: some, run: copyUris },
   { id: "details", label: "Details", icon: "info", keys: "i", fits: one, run: ([row]) => show(row) },
-  { id: "delete", label: "Delete…", icon: "trash", keys: "Del", verb: "delete", fits: some, run: remove, danger: true },
+  { id: "delete", label: "Delete", icon: "trash", keys: "Del", verb: "delete", fits: some, run: remove, danger: true },
 ];
 export const BY_ID = Object.fromEntries(ACTIONS.map((action) => [action.id, action]));
 

@@ -23,7 +23,7 @@ import { jump } from "./dialogs/jump.js";
 import { List } from "./list.js";
 import { Menu, openMenu } from "./menu.js";
 import { Pane } from "./pane.js";
-import { Divider, Rail, badge } from "./rail.js";
+import { Divider, Rail, Why, badge } from "./rail.js";
 import { Toasts } from "./toasts.js";
 import { Toolbar } from "./toolbar.js";
 import { Tray, busy, share } from "./tray.js";
@@ -129,7 +129,7 @@ function Locations() {
         <li key=${`${bucket}/${prefix}`}>
           <a class="card" ...${link(browse(bucket, prefix))}>
             <${Icon} name=${prefix ? "folder" : "bucket"} />
-            <span class="grow"><strong><bdi>${display(bucket)}</bdi>${prefix && html`<span class="muted"> / <bdi>${display(prefix.slice(0, -1))}</bdi></span>`}</strong><span class="small muted">${badge(allow)[1]}${because && `, ${/^because/i.test(because) ? "" : "because "}${because}`}</span></span>
+            <span class="grow"><strong><bdi>${display(bucket)}</bdi>${prefix && html`<span class="muted"> / <bdi>${display(prefix.slice(0, -1))}</bdi></span>`}</strong><span class="small muted"><${Why} words=${badge(allow)[1]} because=${because} /></span></span>
             <span class="badge" aria-hidden="true">${badge(allow)[0]}</span>
           </a>
         </li>`)}

@@ -23,9 +23,6 @@ import { Preview } from "../preview/pick.js";
 const FACTS = /** @type {const} */ ([
   ["content-encoding", "Encoding"],
   ["content-language", "Language"],
-  ["cache-control", "Cache-Control"],
-  ["content-disposition", "Disposition"],
-  ["expires", "Expires"],
   ["x-amz-checksum-sha256", "SHA-256"],
   ["x-amz-checksum-crc32", "CRC-32"],
   ["x-amz-checksum-crc64nvme", "CRC-64"],
@@ -43,7 +40,7 @@ async function headOf(bucket, key, signal) {
   return {
     size: Number(header("content-length")),
     modified: header("last-modified"),
-    type: header("x-gateway-content-type") || header("content-type"),
+    type: header("content-type"),
     encoding: header("content-encoding"),
     etag: header("etag").replaceAll('"', ""),
     cls: header("x-amz-storage-class") || "STANDARD",

@@ -20,6 +20,12 @@ export function badge(allow) {
   return [short || "–", words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : (words[0] ?? "nothing")];
 }
 
+/** Rights and the reason for them; what stands between backticks is code. @param {{words: string, because: string}} props */
+export function Why({ words, because }) {
+  const parts = (because && !/^because/i.test(because) ? `because ${because}` : because).split("`");
+  return html`${words}${because && ", "}${parts.map((part, i) => (i % 2 ? html`<code>${part}</code>` : part))}`;
+}
+
 /** @param {{location: Location, current: boolean, close: () => void}} props */
 function Entry({ location, current, close }) {
   const { bucket, prefix, allow, because } = location;
@@ -37,7 +43,7 @@ function Entry({ location, current, close }) {
         <span class="grow label"><bdi>${display(bucket)}</bdi>${prefix && html`<span class="muted sub"><bdi>${display(prefix.replace(/\/$/, ""))}</bdi></span>`}</span>
         <span class="badge" aria-hidden="true">${short}</span>
       </a>
-      <span class="why" id=${reason} role="tooltip">${words}${because && `, ${/^because/i.test(because) ? "" : "because "}${because}`}</span>
+      <span class="why" id=${reason} role="tooltip"><${Why} words=${words} because=${because} /></span>
     </li>
   `;
 }
