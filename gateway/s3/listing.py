@@ -48,13 +48,6 @@ class Form:
     next: str = ""
     """The element that says from which key on to continue."""
 
-    @property
-    def echoed(self) -> frozenset[str]:
-        """What is written from the request, never from the answer."""
-        return frozenset(
-            {self.bucket, "Prefix", "Delimiter", "EncodingType", *self.marks, *self.tokens}
-        )
-
 
 FORMS: Mapping[str, Form] = MappingProxyType(
     {
@@ -97,6 +90,23 @@ FORMS: Mapping[str, Form] = MappingProxyType(
     }
 )
 
+_NAMING = frozenset(
+    {
+        "Name",
+        "Bucket",
+        "Prefix",
+        "Delimiter",
+        "EncodingType",
+        "Marker",
+        "KeyMarker",
+        "StartAfter",
+        "ContinuationToken",
+        "NextMarker",
+        "NextKeyMarker",
+    }
+)
+"""Elements that repeat the request, or name a key to go on from: never passed on as they come, also
+not by an upstream that answers one kind of list with another."""
 _ALWAYS = frozenset({"Prefix", "Marker", "KeyMarker"})
 """Written even where the client said nothing, as S3 does."""
 _AFTER_NOTHING = "\t"
@@ -157,7 +167,7 @@ def _read(data: bytes, view: View) -> _Page:
         for piece in document.pieces
     )
     reader = _Reader(view, page, encoded)
-    echoed, entries, entry = form.echoed, form.entries, reader.entry
+    entries, entry = form.entries, reader.entry
     following = None
     for piece in document.pieces:
         name = piece[0]
@@ -165,7 +175,7 @@ def _read(data: bytes, view: View) -> _Page:
             entry(piece)
         elif name == form.next:
             following = document.inside(piece)
-        elif name not in echoed:
+        elif name not in _NAMING:
             page.others.append(piece)
             if name == "IsTruncated":
                 page.truncated = document.inside(piece).strip() == "true"

@@ -71,7 +71,10 @@ def fields(inside: str, *, arrays: frozenset[str] = ARRAYS) -> dict[str, Any]:
         _put(made, name, typed(name, _text(text)), arrays)
         position = match.end()
     if inside[position:].strip():  # something nested: Owner, RestoreStatus, …
-        for child in _parsed(inside[position:]).children:
+        rest = _parsed(inside[position:])
+        if rest.text.strip():
+            raise broken("text between elements")
+        for child in rest.children:
             _put(made, child.name, _member(child), arrays)
     return made
 
