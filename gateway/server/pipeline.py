@@ -35,7 +35,7 @@ from gateway.policy.match import bind
 from gateway.policy.model import Decision, Entitlements, Grant
 from gateway.s3 import errors as s3
 from gateway.s3 import xml
-from gateway.s3.bodies import delete_body, nothing_to_delete
+from gateway.s3.bodies import delete_body, nothing_to_delete, restore_body
 from gateway.s3.buckets import list_buckets
 from gateway.s3.errors import AccessDenied, S3Error
 from gateway.s3.operations import On, Operation, resolve
@@ -51,6 +51,7 @@ from gateway.s3.rewrite import (
     upstream_request_id,
 )
 from gateway.server import offload
+from gateway.s3.table import Body as Rewriting
 from gateway.sigv4.payload import Payload, Plan
 from gateway.sigv4.sign import EMPTY_HASH, Signature, SigningKeys, presign, sign
 from gateway.upstream import Outbound, Transport
@@ -129,6 +130,8 @@ async def prepare(
     edits: Pairs = ()
     if ruling.operation.keys_in_body:
         data, edits = delete_body(ruling.kept, upstream)
+    elif _may_name_a_bucket(ruling, upstream):
+        data = restore_body(await payload.read(SMALL_BODY_MAX))
     elif payload.must_read(upstream.payload, secure=secure, signed=signed):
         data = await payload.read(SMALL_BODY_MAX)
     plan = payload.plan(upstream.payload, secure=secure, bytes_out=data, signed=signed)
@@ -142,6 +145,12 @@ async def prepare(
         source,
     )
     return Sending(outgoing=outgoing, plan=plan, payload=payload)
+
+
+def _may_name_a_bucket(ruling: Ruling, upstream: Upstream) -> bool:
+    """A restore may write into a bucket, which is called otherwise upstream (OPS-11)."""
+    restores = ruling.operation.body_out is Rewriting.RESTORE
+    return restores and not upstream.identity(ruling.request.bucket)
 
 
 class Pipeline:
@@ -187,6 +196,10 @@ class Pipeline:
         ex.hold(self._limits.admit(proof.identity, head.peer, ex.now))
         operation = resolve(request)
         ex.event.operation = operation.name
+        if proof.identity.anonymous and any(n.startswith("response-") for n, _ in request.params):
+            raise S3Error(
+                s3.INVALID_REQUEST, "Anonymous requests cannot override headers."
+            )  # PRE-10
         payload = Payload(body, request.headers, seal)
         payload.check(operation)
         if operation.keys_in_body:  # DEL-1: the only body read before a decision
@@ -357,6 +370,7 @@ class Pipeline:
             visible=ruling.decision.visible,
             as_json=wants_json(ruling.request),
             refused=ruling.refused,
+            failed=ex.event.refused,
         )
 
     async def _buckets(self, ruling: Ruling, ex: Exchange) -> Answer:

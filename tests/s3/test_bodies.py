@@ -145,6 +145,23 @@ async def test_del_7_nothing_left_is_still_an_answer():
     assert got.head.headers["x-amz-request-id"] == "ours"
 
 
+async def test_what_no_rule_names_passes():
+    """Another element of a result, another child of an entry."""
+    data = "<DeleteResult><Odd>1</Odd><Deleted><Key>users/alice/a</Key><Odd>2</Odd></Deleted></DeleteResult>"
+    got = await text(await inbound(answer(data), view(deleting("<Key>a</Key>"))))
+
+    assert got == data.replace("users/alice/", "")
+
+
+@pytest.mark.parametrize(
+    "data", [b"<Error><A></Error>", b"<Error><A><B></A></Error>", b"x" * (9 << 20)]
+)
+async def test_a_result_that_cannot_be_read_is_a_fault(data):
+    """Broken, or without end."""
+    with pytest.raises(UpstreamProtocolError):
+        await inbound(answer(data), view(deleting("<Key>a</Key>")))
+
+
 # Answers with Bucket and Key
 
 
