@@ -50,8 +50,8 @@ from gateway.s3.rewrite import (
     outbound,
     upstream_request_id,
 )
-from gateway.server import offload
 from gateway.s3.table import Body as Rewriting
+from gateway.server import offload
 from gateway.sigv4.payload import Payload, Plan
 from gateway.sigv4.sign import EMPTY_HASH, Signature, SigningKeys, presign, sign
 from gateway.upstream import Outbound, Transport
