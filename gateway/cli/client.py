@@ -14,6 +14,7 @@ import shlex
 import shutil
 import socket
 import sys
+import threading
 import webbrowser
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -114,15 +115,20 @@ def _from_browser(attempt: Attempt) -> str:
     try:
         page = attempt.page(listener.redirect)
         click.echo(f"The page in your browser must show this code: {attempt.comparison}", err=True)
-        if not webbrowser.open(page):
-            click.echo(
-                "No browser could be opened. Open this address on this machine, or run "
-                f"gateway login --no-browser on a remote one:\n\n  {page}\n",
-                err=True,
-            )
+        # Beside the wait: some browsers hold whoever opens them until they are closed.
+        threading.Thread(target=_open, args=(page,), daemon=True).start()
         return listener.wait()
     finally:
         listener.close()
+
+
+def _open(page: str) -> None:
+    if not webbrowser.open(page):
+        click.echo(
+            "No browser could be opened. Open this address on this machine, or run "
+            f"gateway login --no-browser on a remote one:\n\n  {page}\n",
+            err=True,
+        )
 
 
 def _pasted(attempt: Attempt) -> str:

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import webbrowser
 from collections.abc import Iterator
 from dataclasses import replace
@@ -50,18 +51,29 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gateway: Running) -> I
 def browser(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Alice's browser: what it showed; her answer is its first entry."""
     seen = ["allow"]
-    threads: list[threading.Thread] = []
+    closed = threading.Semaphore(0)
+    opens = 0
 
     def opened(page: str) -> bool:
-        thread = threading.Thread(target=lambda: seen.append(gateway.click(page, seen[0])))
-        threads.append(thread)
-        thread.start()
+        # As a terminal's browser: whoever opens it waits until it is closed.
+        nonlocal opens
+        opens += 1
+        seen.append(gateway.click(page, seen[0]))
+        closed.release()
         return True
 
     monkeypatch.setattr(webbrowser, "open", opened)
     yield seen
-    for thread in threads:
-        thread.join(10)
+    for _ in range(opens):
+        assert closed.acquire(timeout=10)
+
+
+def browser_page(seen: list[str]) -> str:
+    """What the browser showed, once it is closed."""
+    deadline = time.monotonic() + 10
+    while len(seen) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return seen[1]
 
 
 def run(command: click.Command, *arguments: str, input: str | None = None) -> Result:
@@ -74,6 +86,7 @@ def run(command: click.Command, *arguments: str, input: str | None = None) -> Re
 def test_key_7_login_by_browser(gateway: Running, browser: list[str], home: Path) -> None:
     """A key, a profile without a secret, and the code that page and terminal both show."""
     result = run(login, gateway.url, "--profile", "acme")
+    shown = browser_page(browser)
     code = result.stderr.partition("code: ")[2][:9]
     kept = next((home / "config" / "gateway").iterdir())
     written = (home / "aws").read_text()
@@ -81,7 +94,7 @@ def test_key_7_login_by_browser(gateway: Running, browser: list[str], home: Path
     assert result.exit_code == 0
     assert "Signed in as Alice until" in result.stdout
     assert "aws --profile acme s3 ls" in result.stdout
-    assert code in browser[1]
+    assert code in shown
     assert len(gateway.keys()) == 1
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert "[profile acme]" in written
