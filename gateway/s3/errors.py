@@ -120,7 +120,13 @@ INCOMPLETE_BODY = row("IncompleteBody", 400, "The body is not as long as was ann
 INVALID_CHUNK_SIZE = row("InvalidChunkSizeError", 403, "Chunks must be at least 8 KiB.")
 INVALID_DIGEST = row("InvalidDigest", 400, "The Content-MD5 is not valid.")
 MALFORMED_TRAILER = row("MalformedTrailerError", 400, "The trailer is not what was announced.")
+INVALID_POLICY_DOCUMENT = row(
+    "InvalidPolicyDocument", 400, "The policy document of the form cannot be read."
+)
 MALFORMED_POST = row("MalformedPOSTRequest", 400, "The form is not well formed.")
+MAX_POST_PRE_DATA_LENGTH_EXCEEDED = row(
+    "MaxPostPreDataLengthExceededError", 400, "The fields before the file are too large."
+)
 MISSING_CONTENT_LENGTH = row("MissingContentLength", 411, "A length must be given.")
 MISSING_REQUEST_BODY = row("MissingRequestBodyError", 400, "The body is empty.")
 EXPECTATION_FAILED = row("ExpectationFailed", 417, "Only 100-continue can be expected.")

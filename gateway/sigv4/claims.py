@@ -89,11 +89,11 @@ def _chooses_query(query: Pairs) -> bool:
     """SIG-12: by what was chosen, in any case, not by what a later check finds. SIG-14: not SigV2."""
     names = {name.lower() for name, _ in query}
     if names & _SIGV2:
-        raise _other_version()
+        raise other_version()
     return not names.isdisjoint(_CHOOSE_QUERY)
 
 
-def _other_version() -> S3Error:
+def other_version() -> S3Error:
     return S3Error(
         errors.INVALID_REQUEST,
         f"The authorization mechanism is not supported. Please use {ALGORITHM}.",
@@ -108,11 +108,11 @@ def _from_header(
 ) -> Claimed:
     scheme, _, rest = authorization.partition(" ")
     if scheme != ALGORITHM:  # SIG-14
-        raise _other_version()
+        raise other_version()
     parts = _parts(rest)
-    key_id, date, region = _credential(parts["Credential"], service, _HEADER)
+    key_id, date, region = scope_of(parts["Credential"], service, _HEADER)
     when, stamp = _header_date(head.headers)
-    _same_day(date, stamp, _HEADER)
+    same_day(date, stamp, _HEADER)
     token = head.headers.get("x-amz-security-token")
     return Claimed(
         key_id=key_id,
@@ -120,7 +120,7 @@ def _from_header(
         region=region,
         service=service,
         signed_headers=_signed_headers(parts["SignedHeaders"], _HEADER),
-        signature=_hex(parts["Signature"], _HEADER),
+        signature=hex_signature(parts["Signature"], _HEADER),
         when=when,
         stamp=stamp,
         session_token=None if token is None else Secret(token),
@@ -145,7 +145,7 @@ def _header_date(headers: Headers) -> tuple[datetime, str]:
     """SIG-6: x-amz-date, else Date, which some write by RFC 1123; and the same in ISO basic."""
     own = headers.get("x-amz-date")
     text = (headers.get("date") or "") if own is None else own
-    when = _iso(text)
+    when = iso_moment(text)
     if when is not None:
         return when, text
     when = _rfc1123(text) if own is None else None
@@ -172,13 +172,13 @@ def _from_query(head: RequestHead, request: S3Request, service: str) -> Claimed:
     values = _parameters(request.query)
     if values["X-Amz-Algorithm"] != ALGORITHM:
         if values["X-Amz-Algorithm"].startswith("AWS4-"):
-            raise _other_version()
+            raise other_version()
         raise _broken("X-Amz-Algorithm", f"must be {ALGORITHM}")
-    key_id, date, region = _credential(values["X-Amz-Credential"], service, _QUERY)
-    when = _iso(values["X-Amz-Date"])
+    key_id, date, region = scope_of(values["X-Amz-Credential"], service, _QUERY)
+    when = iso_moment(values["X-Amz-Date"])
     if when is None:
         raise _broken("X-Amz-Date", "must be in the ISO 8601 basic form yyyyMMddTHHmmssZ")
-    _same_day(date, values["X-Amz-Date"], _QUERY)
+    same_day(date, values["X-Amz-Date"], _QUERY)
     if "x-amz-security-token" in head.headers and _TOKEN_PARAMETER in values:  # SIG-13
         raise S3Error(errors.INVALID_TOKEN, "The session token is there twice.")
     token = values.get(_TOKEN_PARAMETER, head.headers.get("x-amz-security-token"))
@@ -188,7 +188,7 @@ def _from_query(head: RequestHead, request: S3Request, service: str) -> Claimed:
         region=region,
         service=service,
         signed_headers=_signed_headers(values["X-Amz-SignedHeaders"], _QUERY),
-        signature=_hex(values["X-Amz-Signature"], _QUERY),
+        signature=hex_signature(values["X-Amz-Signature"], _QUERY),
         when=when,
         stamp=values["X-Amz-Date"],
         session_token=None if token is None else Secret(token),
@@ -231,7 +231,7 @@ def _broken(name: str, what: str) -> S3Error:
 # --- what both hold -------------------------------------------------------------------------
 
 
-def _credential(text: str, service: str, malformed: Row) -> tuple[str, str, str]:
+def scope_of(text: str, service: str, malformed: Row) -> tuple[str, str, str]:
     """Key id, date, region. Split from the right: an id may hold a slash (SIG-18)."""
     pieces = text.rsplit("/", 4)
     if len(pieces) != 5 or not pieces[0] or not _DATE.fullmatch(pieces[1]):
@@ -266,14 +266,14 @@ def _signed_headers(text: str, malformed: Row) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _hex(text: str, malformed: Row) -> str:
+def hex_signature(text: str, malformed: Row) -> str:
     """SIG-9: any other shape is refused before an HMAC."""
     if not _SIGNATURE.fullmatch(text):
         raise S3Error(malformed, "The signature must be 64 lower-case hexadecimal digits.")
     return text
 
 
-def _same_day(date: str, stamp: str, malformed: Row) -> None:
+def same_day(date: str, stamp: str, malformed: Row) -> None:
     """SIG-6: a key is derived for a day, and no older key may sign a newer request."""
     day = stamp[:8]
     if date != day:
@@ -283,7 +283,7 @@ def _same_day(date: str, stamp: str, malformed: Row) -> None:
         )
 
 
-def _iso(text: str) -> datetime | None:
+def iso_moment(text: str) -> datetime | None:
     if not _ISO.fullmatch(text):
         return None
     try:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import product
@@ -86,31 +86,49 @@ def verify(
         _complete(c, head)
 
     form = _Form(c, head, request)
-    key, entered = _key(c, secret, keys)
-    if _matches(c, form, key, lines, _hosts(head, public_authority)) and secret is not None:
-        if not entered:
+    hosts = _hosts(head, public_authority)
+    key = believed(c, secret, keys, lambda key: _candidates(c, form, key, lines, hosts))
+    if key is None or form.missing:
+        raise _mismatch(c, form, lines[0])
+    return Seal(
+        token=token,
+        when=c.stamp,
+        scope=c.scope,
+        seed=c.signature,
+        signing_key=key,
+        presigned=c.presigned,
+    )
+
+
+def believed(
+    c: Claimed,
+    secret: Secret | None,
+    keys: SigningKeys,
+    candidates: Callable[[bytes], Iterable[str]],
+) -> bytes | None:
+    """
+    The signing key, where one of the signatures that `candidates` makes with it is the one claimed.
+
+    None where none is. Raises S3Error (InvalidAccessKeyId) without a secret, after the same work
+    as for a wrong one: with the key at hand or not, a refusal costs one derivation (SIG-10).
+    """
+    owner = secret or _NOBODY
+    known = keys.find(c.key_id, owner, c.date, c.region, c.service)
+    key = known or signing_key(owner.reveal(), c.date, c.region, c.service)
+    matched = False
+    for made in candidates(key):
+        if hmac.compare_digest(made, c.signature):  # SIG-9
+            matched = True
+            break
+    if matched and secret is not None:
+        if known is None:
             keys.keep(c.key_id, secret, c.date, c.region, c.service, key)
-        return Seal(
-            token=token,
-            when=c.stamp,
-            scope=c.scope,
-            seed=c.signature,
-            signing_key=key,
-            presigned=c.presigned,
-        )
-    if entered:  # a refusal takes as long whether or not the key was at hand
+        return key
+    if known is not None:
         signing_key(_NOBODY.reveal(), c.date, c.region, c.service)
     if secret is None:
         raise S3Error(errors.INVALID_ACCESS_KEY_ID, AWSAccessKeyId=c.key_id)
-    raise _mismatch(c, form, lines[0])
-
-
-def _key(c: Claimed, secret: Secret | None, keys: SigningKeys) -> tuple[bytes, bool]:
-    """The signing key, and whether it was known before."""
-    known = keys.find(c.key_id, secret or _NOBODY, c.date, c.region, c.service)
-    if known is not None:
-        return known, True
-    return signing_key((secret or _NOBODY).reveal(), c.date, c.region, c.service), False
+    return None
 
 
 # --- time -----------------------------------------------------------------------------------
@@ -266,11 +284,10 @@ def _fold(lines: str) -> str:
     return "".join([_SPACES.sub(" ", line).rstrip() + "\n" for line in lines.split("\n")[:-1]])
 
 
-def _matches(
+def _candidates(
     c: Claimed, form: _Form, key: bytes, payloads: tuple[str, ...], hosts: list[str]
-) -> bool:
-    """SIG-9. Every candidate is tried in turn; the first is what nearly all clients sign."""
-    found = False
+) -> Iterator[str]:
+    """The signatures that would do, in turn; the first is what nearly all clients sign."""
     tabs = "\t" in form.before or "\t" in form.after
     # SIG-22: of white space that is no space, botocore and aws-sdk-js make one space, Go does not.
     foldings = (False, True) if tabs else (False,)
@@ -278,11 +295,7 @@ def _matches(
         _paths(form.request.raw_path), hosts, payloads, foldings
     ):
         canonical = form.canonical(path, host, payload, folded=folded)
-        made = signature(key, string_to_sign(c.stamp, c.scope, canonical))
-        if hmac.compare_digest(made, c.signature):
-            found = True
-            break
-    return found and not form.missing
+        yield signature(key, string_to_sign(c.stamp, c.scope, canonical))
 
 
 def _paths(raw_path: str) -> tuple[str, ...]:
