@@ -108,8 +108,7 @@ def nothing_to_delete(view: View) -> Answer:
     """The answer where every entry was refused and the upstream was not asked (DEL-7)."""
     refused = "".join(_refused(entry) for entry in view.refused)
     data = f'{xml.DECLARATION}<DeleteResult xmlns="{xml.NAMESPACE}">{refused}</DeleteResult>'
-    head = ResponseHead(status=200, headers=Headers([("x-amz-request-id", view.request_id)]))
-    return rewritten(Answer(head=head), data.encode())
+    return rewritten(Answer(head=ResponseHead(status=200)), data.encode())
 
 
 def _refused(refused: Refused) -> str:

@@ -299,6 +299,15 @@ def test_lst_5_a_marker_outside_the_prefix_is_a_fault():
             )
 
 
+def test_lst_2_a_marker_that_is_no_key_gives_way_to_the_last_entry():
+    """moto writes a token; nothing of it is shown, and clients come on."""
+    data = page(
+        [PREFIX + "a", PREFIX + "b"], name="ListObjects", more="<NextMarker>68295b49</NextMarker>"
+    )
+
+    assert json.loads(page_json(data, looking("")))["NextMarker"] == "b"
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [(["a", "hidden"], "hidden"), (["hidden/x", "z"], "z"), ([""], "\t"), (["", "a"], "a")],
