@@ -27,7 +27,9 @@ VERSIONS = ("2012-10-17", "2008-10-17")
 _ARN = "arn:aws:s3:::"
 _BUCKET = re.compile(r"[A-Za-z0-9._*-]{1,255}")
 _TEXT = {"Version", "Id", "Statement"}
-_STATEMENT = {"Sid", "Effect", "Action", "Resource"}
+_STATEMENT = {"Sid", "Effect", "Action", "Resource", "Condition"}
+_LISTS = {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"}
+_CONDITIONS = {"StringEquals", "StringLike"}
 
 
 class MalformedPolicy(GatewayError):
@@ -117,6 +119,7 @@ def _statements(value: object) -> Iterable[Statement]:
     statement = _object(value, _STATEMENT, "a statement")
     effect = _effect(statement.get("Effect"))
     actions = _actions(_strings(statement.get("Action"), "Action"))
+    prefixes = _prefixes(statement, actions)
     for resource in _strings(statement.get("Resource"), "Resource"):
         levels, bucket, keys = _resource(resource)
         chosen = {action for level in levels for action in actions & ACTIONS_OF[level]}
@@ -125,8 +128,31 @@ def _statements(value: object) -> Iterable[Statement]:
                 effect=effect,
                 actions=("s3:*",) if chosen == ACTIONS else tuple(sorted(chosen)),
                 buckets=(bucket,),
-                keys=(keys,),
+                keys=prefixes or (keys,),
             )
+
+
+def _prefixes(statement: Mapping[str, Any], actions: frozenset[str]) -> tuple[str, ...]:
+    """
+    The keys that a list may show, where a condition names prefixes: the one condition there is.
+
+    IAM restricts what may be asked for, we what is shown: never more than IAM would show.
+    """
+    condition = statement.get("Condition")
+    if condition is None:
+        return ()
+    tests = _object(condition, _CONDITIONS, "Condition")
+    if len(tests) != 1 or statement["Effect"] != "Allow" or not actions <= _LISTS:
+        raise MalformedPolicy("Condition is supported for s3:prefix in an Allow of lists alone")
+    (kind, test), *_ = tests.items()
+    values = _strings(_object(test, {"s3:prefix"}, "Condition").get("s3:prefix"), "s3:prefix")
+    if any("${" in value or (kind == "StringLike" and "?" in value) for value in values):
+        raise MalformedPolicy("a prefix in Condition holds a variable or a question mark")
+    if kind == "StringEquals" and any("*" in value for value in values):
+        raise MalformedPolicy(
+            "a prefix in Condition holds a star, which StringEquals takes literally"
+        )
+    return tuple(_key_pattern(value + "*") for value in values)
 
 
 def _effect(value: object) -> Literal["allow", "deny"]:

@@ -21,6 +21,7 @@ from gateway.errors import (
     NOT_SIGNED_IN,
     OTHER_UPSTREAM,
 )
+from gateway.identity import Narrowing
 from gateway.policy.model import (
     BucketView,
     Decision,
@@ -30,6 +31,7 @@ from gateway.policy.model import (
     Outcome,
     Visible,
 )
+from gateway.policy.patterns import name_pattern
 from gateway.s3.operations import VERBS, On, Operation, Requirement, requirements
 from gateway.s3.request import S3Request
 
@@ -90,7 +92,22 @@ def _service(entitlements: Entitlements, need: Requirement) -> Outcome:
             return Outcome(need, None, DENIED_BY_RULE, deny.rule)
     if not entitlements.may_list_buckets:
         return Outcome(need, None, NOT_SIGNED_IN)
+    if not all(_left_of_all(narrowing, need.action) for narrowing in entitlements.identity.narrowed):
+        return Outcome(need, None, NARROWED_AWAY)
     return Outcome(need, None, GRANTED)
+
+
+def _left_of_all(narrowing: Narrowing, action: str) -> bool:
+    """KEY-3, where no bucket is named: some statement allows it, and none denies it everywhere."""
+    speaking = [
+        statement
+        for statement in narrowing
+        if any(name_pattern(text).matches(action) for text in statement.actions)
+    ]
+    return any(statement.effect == "allow" for statement in speaking) and not any(
+        statement.effect == "deny" and _ALL in statement.buckets and "**" in statement.keys
+        for statement in speaking
+    )
 
 
 def _forbidding(view: BucketView, need: Requirement) -> Deny | None:

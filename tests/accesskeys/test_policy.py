@@ -90,6 +90,55 @@ def test_one_statement_needs_no_list_and_labels_are_allowed() -> None:
     assert narrowing(text) == (Statement(actions=("s3:GetObject",)),)
 
 
+@pytest.mark.parametrize(
+    ("condition", "keys"),
+    [
+        ({"StringLike": {"s3:prefix": "home/al/*"}}, ("home/al/**",)),
+        ({"StringLike": {"s3:prefix": ["home/al/", "pub*"]}}, ("home/al/**", "pub**")),
+        ({"StringEquals": {"s3:prefix": ["home/al/"]}}, ("home/al/**",)),
+        ({"StringEquals": {"s3:prefix": ""}}, ("**",)),
+    ],
+)
+def test_sts_7_a_prefix_condition_says_what_a_list_shows(condition, keys) -> None:
+    """The one condition that people write for home folders."""
+    made = narrowing(policy(allow("s3:ListBucket", "arn:aws:s3:::b", Condition=condition)))
+
+    assert made == (Statement(actions=("s3:ListBucket",), buckets=("b",), keys=keys),)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        allow("s3:ListBucket", "*", Condition={}),
+        allow("s3:ListBucket", "*", Condition={"StringLike": {}}),
+        allow("s3:ListBucket", "*", Condition={"StringLike": {"s3:prefix": []}}),
+        allow("s3:ListBucket", "*", Condition={"StringLike": {"s3:delimiter": "/"}}),
+        allow("s3:ListBucket", "*", Condition={"StringLike": {"s3:prefix": "${aws:username}/"}}),
+        allow("s3:ListBucket", "*", Condition={"StringLike": {"s3:prefix": "a?"}}),
+        allow("s3:ListBucket", "*", Condition={"StringEquals": {"s3:prefix": "a*"}}),
+        allow("s3:ListBucket", "*", Condition={"StringLikeIfExists": {"s3:prefix": "a*"}}),
+        allow("s3:ListBucket", "*", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+        allow(
+            "s3:ListBucket",
+            "*",
+            Condition={"StringLike": {"s3:prefix": "a"}, "StringEquals": {"s3:prefix": "b"}},
+        ),
+        allow("s3:*", "*", Condition={"StringLike": {"s3:prefix": "a*"}}),
+        allow("s3:GetObject", "*", Condition={"StringLike": {"s3:prefix": "a*"}}),
+        {
+            "Effect": "Deny",
+            "Action": "s3:ListBucket",
+            "Resource": "*",
+            "Condition": {"StringLike": {"s3:prefix": "a*"}},
+        },
+    ],
+)
+def test_sts_7_other_conditions_are_refused(statement) -> None:
+    """A deny with one above all: what it excepts would be denied, or what it denies allowed."""
+    with pytest.raises(MalformedPolicy):
+        narrowing(policy(statement))
+
+
 def test_sts_7_an_action_at_the_wrong_level_gives_nothing() -> None:
     """Reading objects of the bucket itself: nothing is allowed, rather than everything."""
     assert narrowing(policy(allow("s3:GetObject", "arn:aws:s3:::b"))) == ()

@@ -184,6 +184,20 @@ def test_key_3_a_narrowing_by_bucket_key_and_action():
     assert not may(policy, identity, "ListObjectsV2 data/b/")
 
 
+def test_key_3_a_narrowing_may_take_the_list_of_buckets_away():
+    """What reads objects alone lists no buckets; a deny of one bucket leaves the list."""
+    objects = (Statement(actions=("s3:GetObject",)),)
+    buckets = (Statement(buckets=("data",)),)
+    one_denied = (*buckets, Statement(effect="deny", buckets=("secret",)))
+    all_denied = (*buckets, Statement(effect="deny", actions=("s3:List*",)))
+
+    listed = [
+        may(one_grant(), somebody(narrowed=(narrowing,)), "ListBuckets")
+        for narrowing in (objects, buckets, one_denied, all_denied, ())
+    ]
+    assert listed == [False, True, True, False, False]
+
+
 # What serves
 
 
