@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from gateway.errors import UPSTREAM_CREDENTIALS, UpstreamUnavailable
@@ -105,6 +107,22 @@ def moto() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture
+def pool_id(moto: str) -> str:
+    client = boto3.client(
+        "cognito-identity",
+        region_name="us-east-1",
+        endpoint_url=moto,
+        aws_access_key_id="AKIA",
+        aws_secret_access_key="x",
+        config=Config(proxies={}),
+    )
+    made = client.create_identity_pool(
+        IdentityPoolName="people", AllowUnauthenticatedIdentities=False
+    )
+    return str(made["IdentityPoolId"])
+
+
 async def test_the_plumbing_works_against_moto(aws, moto: str):
     """A third party's STS takes our calls, signed and unsigned."""
     given = await aws.call(
@@ -127,11 +145,11 @@ async def test_the_plumbing_works_against_moto(aws, moto: str):
     assert web["Credentials"]["Expiration"] > datetime.now(UTC)
 
 
-async def test_the_pools_plumbing_works_against_moto(aws, moto: str):
+async def test_the_pools_plumbing_works_against_moto(aws, moto: str, pool_id: str):
     """GetId and GetCredentialsForIdentity of a third party."""
     pool = Service(name="cognito-identity", region="us-east-1", endpoint=moto)
 
-    found = await aws.call(pool, "get_id", IdentityPoolId="us-east-1:0a1b2c3d")
+    found = await aws.call(pool, "get_id", IdentityPoolId=pool_id)
     given = await aws.call(pool, "get_credentials_for_identity", IdentityId=found["IdentityId"])
 
     assert given["Credentials"]["SecretKey"]
