@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from gateway.s3.errors import INVALID_URI, S3Error
 
@@ -20,8 +20,9 @@ KEY_MAX = 1024  # bytes of a key in UTF-8: S3's own limit
 RESERVED_BUCKETS = frozenset({"api"})
 """Paths of the gateway's own; `ui` is too short to be a bucket name at all."""
 
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
-_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
+_RESERVED_IN_PATH = re.compile(r"[^A-Za-z0-9._~/-]+")
+_RESERVED = re.compile(r"[^A-Za-z0-9._~-]+")
+_ESCAPES = [f"%{byte:02X}" for byte in range(256)]
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
@@ -45,14 +46,18 @@ def decode(text: str) -> str:
         raise S3Error(INVALID_URI, "The URI is not UTF-8.") from error
 
 
+def _escaped(run: re.Match[str]) -> str:
+    return "".join([_ESCAPES[byte] for byte in run[0].encode()])
+
+
 def encode_path(text: str) -> str:
     """A path as it is signed and sent: unreserved characters and `/` stay (SIG-4)."""
-    return text if _PLAIN_PATH.fullmatch(text) else quote(text, safe="/~")
+    return _RESERVED_IN_PATH.sub(_escaped, text)
 
 
 def encode(text: str) -> str:
     """A name or value of a query: only unreserved characters stay."""
-    return text if _PLAIN.fullmatch(text) else quote(text, safe="~")
+    return _RESERVED.sub(_escaped, text)
 
 
 def encode_query(pairs: Iterable[tuple[str, str]]) -> str:
