@@ -108,6 +108,7 @@ async def test_aws_4_all_who_ask_meanwhile_get_one_fetch():
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert len(flights) == 2
+        assert (flights.running("a"), flights.running("c")) == (True, False)
         gate.set()
 
     assert {task.result() for task in waiting} == {2}

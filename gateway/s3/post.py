@@ -122,8 +122,7 @@ async def read_form(head: RequestHead, body: Body) -> Form:
     while not reader.in_file:
         data = await anext(source, None)
         if data is None:
-            reader.finish()
-            break
+            raise malformed("the form has no end")
         seen += len(data)
         begun = reader.feed(data)
     return Form(
@@ -357,14 +356,11 @@ async def _file(form: Form) -> AsyncIterator[bytes]:
     held, total = form.begun, 0
     async for data in form.source:
         piece = form.reader.feed(data)
-        if not piece:
-            continue
-        if held:
+        if piece and held:
             total += len(held)
             yield held
-        held = piece
+        held = piece or held
     form.reader.finish()
     if total + len(held) != form.length:
         raise malformed("the file is not the last field, or the form's end is not CRLF")
-    if held:
-        yield held
+    yield held

@@ -1,5 +1,5 @@
 """
-aws-chunked framing: read, verified, signed anew, taken off, put on.
+aws-chunked framing: read, verified, signed anew, taken off. `framer` puts it on.
 
 Feed bytes as they come, take bytes as they may go on: nothing here waits, and nothing depends on
 how the stream was cut (CHK-6).
@@ -29,7 +29,6 @@ from gateway.sigv4.tokens import Token
 LINE_MAX = 256  # bytes of a chunk line: 16 digits, a signature of 81, and nothing else
 TRAILER_MAX = 4096  # bytes of all trailer lines: a dozen of the longest checksums
 SIGNED_CHUNK_MAX = 16 * 1024 * 1024  # bytes held until their signature is known (CHK-7)
-OWN_CHUNK = 64 * 1024  # bytes of a chunk of our own making (CHK-12)
 
 TRAILER_SIGNATURE = "x-amz-trailer-signature"
 
@@ -338,57 +337,6 @@ class Opener(Frames):
     def trailed(self, trailer: bytes, fields: list[tuple[str, str]]) -> None:
         for name, value in fields:
             self._sums.expect(name, value)
-
-
-class Framer:
-    """Puts frames on: signed chunks of 64 KiB of our own making (CHK-19)."""
-
-    def __init__(self, ours: Chain) -> None:
-        self._ours = ours
-        self._parts: list[Piece] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> list[Piece]:
-        """The chunks that have become full."""
-        out: list[Piece] = []
-        view = memoryview(data)
-        at = 0
-        while at < len(view):
-            piece = view[at : at + OWN_CHUNK - self._size]
-            at += len(piece)
-            hold(self._parts, piece)
-            self._size += len(piece)
-            if self._size == OWN_CHUNK:
-                out += self._chunk()
-        return out
-
-    def finish(self) -> list[Piece]:
-        """The rest, and the last chunk."""
-        rest = self._chunk() if self._size else []
-        return [*rest, _chunk_line(0, self._ours.chunk(EMPTY_HASH)), b"\r\n"]
-
-    def _chunk(self) -> list[Piece]:
-        running = hashlib.sha256()
-        for part in self._parts:
-            running.update(part)
-        line = _chunk_line(self._size, self._ours.chunk(running.hexdigest()))
-        chunk = [line, *self._parts, b"\r\n"]
-        self._parts, self._size = [], 0
-        return chunk
-
-
-def _chunk_line(size: int, signature: str) -> bytes:
-    return f"{size:x};chunk-signature={signature}\r\n".encode()
-
-
-def framed_length(size: int) -> int:
-    """Bytes on the wire of `size` bytes in chunks of our own making (CHK-18)."""
-    full, rest = divmod(size, OWN_CHUNK)
-    return full * _chunk_length(OWN_CHUNK) + (_chunk_length(rest) if rest else 0) + _chunk_length(0)
-
-
-def _chunk_length(size: int) -> int:
-    return len(f"{size:x};chunk-signature=\r\n\r\n") + 64 + size
 
 
 def incomplete() -> S3Error:

@@ -25,67 +25,44 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Literal
 
-from gateway.message import NO_BODY, Body, BodyTooLarge, BytesBody, Headers, IterBody, Pairs
+from gateway.message import NO_BODY, Body, BodyTooLarge, BytesBody, Headers, IterBody
 from gateway.s3 import errors
 from gateway.s3.errors import S3Error
 from gateway.s3.operations import Operation
+from gateway.s3.rewrite import HeaderEdits
 from gateway.sigv4.checksums import (
     CONTENT_MD5,
     CONTENT_SHA256,
     Sums,
-    algorithm_of,
     in_headers,
 )
 from gateway.sigv4.chunks import (
     Chain,
-    Framer,
     Frames,
     Opener,
-    Piece,
     Resigner,
-    framed_length,
     incomplete,
+)
+from gateway.sigv4.framer import Framer, drained, framed_length
+from gateway.sigv4.plan import (
+    DECODED_LENGTH,
+    NO_EDITS,
+    TRAILER,
+    Plan,
+    Switch,
+    named_algorithm,
+    without_frames,
 )
 from gateway.sigv4.sign import EMPTY_HASH, UNSIGNED, Signature
 from gateway.sigv4.tokens import NONE, SIGNED_CHUNKS, read_token
 from gateway.sigv4.verify import Seal
 
-__all__ = ["Payload", "Plan", "Seal"]
-
-Switch = Literal["passthrough", "decode"]
-
-DECODED_LENGTH = "x-amz-decoded-content-length"
-TRAILER = "x-amz-trailer"
-SDK_ALGORITHM = "x-amz-sdk-checksum-algorithm"
+__all__ = ["Payload", "Plan", "Seal", "Switch"]
 
 _LENGTH = re.compile(r"[0-9]{1,19}")
 _LENGTH_END = 2**63  # 64 bits with a sign: no object is longer, and no server counts further
 _ZERO_CHECKSUMS = ("AAAAAA==", "AAAAAAAAAAA=")  # what CRCs of nothing are
-_JOIN_MAX = (
-    256 * 1024
-)  # bytes up to which pieces are copied together, for one write instead of many
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How a body goes upstream: decided before it is read, so that the head can be signed."""
-
-    token: str
-    """The value of x-amz-content-sha256 to sign."""
-    set: Pairs = ()
-    """Header fields to send beside those that cross."""
-    drop: frozenset[str] = frozenset()
-    """Header fields that do not cross."""
-    length: int | None
-    """Of the body as it goes out; None where HTTP chunks carry it."""
-    how: Literal["untouched", "bytes", "resigned", "checked"] = "untouched"
-    framed: bool = False
-    """In chunks of our own making."""
-    data: bytes = field(default=b"", repr=False)
-
 
 _NOTHING = Plan(token=EMPTY_HASH, length=0)
 
@@ -269,7 +246,7 @@ class Payload:
         return Plan(token=token.text, length=length)
 
     def _plan_bytes(self, data: bytes) -> Plan:
-        edits = self._without_frames() if self._token.framed else _NO_EDITS
+        edits = without_frames(self._headers) if self._token.framed else NO_EDITS
         return Plan(
             token=hashlib.sha256(data).hexdigest() if data else EMPTY_HASH,
             set=edits.set,
@@ -283,30 +260,23 @@ class Payload:
         """As the client framed it; signed chunks are signed anew in place (CHK-8)."""
         return Plan(
             token=self._token.text,
-            set=self._named_algorithm(),
+            set=named_algorithm(self._headers, self._announced),
             length=self._body.length,
             how="resigned" if self._token.signed else "untouched",
         )
 
-    def _named_algorithm(self) -> Pairs:
-        """CHK-14: Ceph compares and stores a trailing checksum only where this header names it."""
-        if SDK_ALGORITHM in self._headers:
-            return ()
-        algorithms = [name for name in map(algorithm_of, self._announced) if name is not None]
-        return ((SDK_ALGORITHM, algorithms[0].upper()),) if algorithms else ()
-
     def _plan_unframed(self, *, secure: bool, signed: bool) -> Plan:
         self._opener(self._sums())  # refuses what could not be compared, before anything is sent
-        edits = self._without_frames()
+        edits = without_frames(self._headers)
         return self._own(self._decoded, edits, checked=True, secure=secure, signed=signed)
 
     def _plan_bare(self, switch: Switch, *, secure: bool, signed: bool) -> Plan:
         length = self._body.length
         checked = (switch == "decode" or not signed) and bool(self._sums())
-        return self._own(length, _NO_EDITS, checked=checked, secure=secure, signed=signed)
+        return self._own(length, NO_EDITS, checked=checked, secure=secure, signed=signed)
 
     def _own(
-        self, length: int | None, edits: _Edits, *, checked: bool, secure: bool, signed: bool
+        self, length: int | None, edits: HeaderEdits, *, checked: bool, secure: bool, signed: bool
     ) -> Plan:
         """CHK-19: a token of our own making."""
         if secure or not signed:
@@ -328,18 +298,6 @@ class Payload:
             framed=True,
         )
 
-    def _without_frames(self) -> _Edits:
-        """The head of an object whose frames were taken off (CHK-15, CHK-20)."""
-        drop = {DECODED_LENGTH, TRAILER}
-        if not any(algorithm_of(name) for name in self._headers.names()):
-            drop.add(SDK_ALGORITHM)  # it speaks of a checksum that came in the trailer
-        encodings = self._headers.all("content-encoding")
-        kept = _without_aws_chunked(encodings)
-        if kept == ", ".join(encodings):
-            return _Edits((), frozenset(drop))
-        drop.add("content-encoding")
-        return _Edits((("content-encoding", kept),) if kept else (), frozenset(drop))
-
     def stream(self, plan: Plan, signature: Signature) -> Body:
         """
         The body to send by a plan, under the signature of the head that was made for it.
@@ -347,18 +305,16 @@ class Payload:
         Its iterator raises S3Error as soon as the body turns out not to be what was declared, and
         has then not given all of it (CHK-16).
         """
-        match plan.how:
-            case "untouched":
-                return self._body if plan.length != 0 else NO_BODY
-            case "bytes":
-                return BytesBody(plan.data)
-            case "resigned":
-                return IterBody(self._resigned(_chain(signature)), plan.length)
-            case "checked":
-                pieces = self._checked()
-                if plan.framed:
-                    pieces = _framed(pieces, _chain(signature))
-                return IterBody(pieces, plan.length)
+        if plan.how == "untouched":
+            return self._body if plan.length != 0 else NO_BODY
+        if plan.how == "bytes":
+            return BytesBody(plan.data)
+        if plan.how == "resigned":
+            return IterBody(self._resigned(_chain(signature)), plan.length)
+        pieces = self._checked()
+        if plan.framed:
+            pieces = _framed(pieces, _chain(signature))
+        return IterBody(pieces, plan.length)
 
     # The streams
 
@@ -384,10 +340,10 @@ class Payload:
     async def _through(self, frames: Frames) -> AsyncIterator[bytes]:
         async for data in self._source():
             frames.feed(data)
-            for piece in _drained(frames.out):
+            for piece in drained(frames.out):
                 yield piece
         frames.finish()
-        for piece in _drained(frames.out):
+        for piece in drained(frames.out):
             yield piece
 
     async def _source(self) -> AsyncIterator[bytes]:
@@ -423,21 +379,6 @@ class Payload:
             yield held
 
 
-@dataclass(frozen=True, slots=True)
-class _Edits:
-    set: Pairs
-    drop: frozenset[str]
-
-
-_NO_EDITS = _Edits((), frozenset())
-
-
-def _without_aws_chunked(encodings: list[str]) -> str:
-    """CHK-15: in any case, trimmed, wherever it stands; the rest in order."""
-    parts = [part.strip() for value in encodings for part in value.split(",")]
-    return ", ".join([part for part in parts if part and part.lower() != "aws-chunked"])
-
-
 def _chain(signature: Signature) -> Chain:
     return Chain(signature.signing_key, signature.amz_date, signature.scope, signature.signature)
 
@@ -445,25 +386,10 @@ def _chain(signature: Signature) -> Chain:
 async def _framed(pieces: AsyncIterator[bytes], ours: Chain) -> AsyncIterator[bytes]:
     framer = Framer(ours)
     async for piece in pieces:
-        for chunk in _drained(framer.feed(piece)):
+        for chunk in drained(framer.feed(piece)):
             yield chunk
-    for chunk in _drained(framer.finish()):
+    for chunk in drained(framer.finish()):
         yield chunk
-
-
-def _drained(out: list[Piece]) -> list[bytes]:
-    """What has gathered, in pieces worth a write each; the list is empty afterwards."""
-    pieces: list[bytes] = []
-    start = size = 0
-    for index, piece in enumerate(out):
-        if size + len(piece) > _JOIN_MAX and size:
-            pieces.append(b"".join(out[start:index]))
-            start, size = index, 0
-        size += len(piece)
-    if size:
-        pieces.append(b"".join(out[start:]))
-    out.clear()
-    return pieces
 
 
 async def _joined(pieces: AsyncIterator[bytes], limit: int) -> bytes:

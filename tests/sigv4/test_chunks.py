@@ -11,14 +11,11 @@ from hypothesis import strategies as st
 from gateway.s3.errors import S3Error
 from gateway.sigv4.checksums import Sums
 from gateway.sigv4.chunks import (
-    OWN_CHUNK,
     SIGNED_CHUNK_MAX,
     Chain,
-    Framer,
     Frames,
     Opener,
     Resigner,
-    framed_length,
     trailer_hash,
 )
 from gateway.sigv4.sign import EMPTY_HASH, signing_key
@@ -164,29 +161,6 @@ def test_chk_6_one_byte_at_a_time_and_at_each_offset():
             run(resigner(SIGNED_TRAILER, 23, ("x-amz-checksum-crc32",)), cut(wire, places))
             == wanted
         )
-
-
-@settings(max_examples=40, deadline=None)
-@given(sizes=st.lists(st.integers(0, 3 * OWN_CHUNK // 2), max_size=4))
-def test_chk_19_frames_of_our_own_open_again(sizes):
-    """64 KiB a chunk whatever came in, exactly as long as was announced (CHK-18)."""
-    pieces = [bytes([index]) * size for index, size in enumerate(sizes)]
-    framer = Framer(theirs())
-    wire = b"".join(part for piece in pieces for part in framer.feed(piece))
-    wire += b"".join(framer.finish())
-    data = b"".join(pieces)
-
-    assert len(wire) == framed_length(len(data))
-    assert run(opener(SIGNED_CHUNKS, len(data)), [wire]) == data
-
-
-@pytest.mark.parametrize("size", [0, 1, 15, 16, OWN_CHUNK - 1, OWN_CHUNK, OWN_CHUNK + 1, 10**6])
-def test_chk_18_the_length_of_frames_is_known_before(size):
-    """Against the framing itself."""
-    framer = Framer(ours())
-    wire = b"".join([*framer.feed(bytes(size)), *framer.finish()])
-
-    assert framed_length(size) == len(wire)
 
 
 # --- signatures -----------------------------------------------------------------------------

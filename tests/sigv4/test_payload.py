@@ -21,7 +21,8 @@ from gateway.message import NO_BODY, Body, BytesBody, Headers
 from gateway.s3.errors import S3Error
 from gateway.s3.operations import OPERATIONS
 from gateway.sigv4 import checksums
-from gateway.sigv4.chunks import Chain, Opener, framed_length
+from gateway.sigv4.chunks import Chain, Opener
+from gateway.sigv4.framer import framed_length
 from gateway.sigv4.payload import Payload, Plan, Switch
 from gateway.sigv4.sign import EMPTY_HASH, UNSIGNED
 from gateway.sigv4.tokens import read_token
@@ -456,6 +457,20 @@ async def test_chk_17_frames_of_nothing_are_read_before_they_are_opened(switch):
     with pytest.raises(S3Error) as caught:
         await carried(bad.payload(), switch, secure=True)
     assert refusal(caught.value) == (403, "SignatureDoesNotMatch")
+
+
+@pytest.mark.parametrize(("token", "good"), [(EMPTY_HASH, True), (sha(OBJECT), False)])
+async def test_chk_17_a_body_of_unknown_length_may_turn_out_empty(token, good):
+    """In HTTP chunks: the end is not written before it was compared."""
+    payload = Sent(b"", (), token).payload(length=None)
+    payload.check(OPERATIONS["PutBucketPolicy"])
+    plan = payload.plan("decode", secure=True)
+    if good:
+        assert await arrived(payload, plan) == b""
+        return
+    with pytest.raises(S3Error) as caught:
+        await arrived(payload, plan)
+    assert refusal(caught.value) == (400, "XAmzContentSHA256Mismatch")
 
 
 @pytest.mark.parametrize("value", ["AAAAAA==", "AAAAAAAAAAA="])
