@@ -264,6 +264,90 @@ def test_chk_20_a_checksum_in_a_header_keeps_its_algorithm():
     assert "x-amz-sdk-checksum-algorithm" in bare.plan("decode", secure=True).drop
 
 
+DECODED = ("x-amz-decoded-content-length", "20000000")
+CLIENTS = {
+    # client: headers of an upload that speak of its body, length, what passthrough adds
+    "boto3 https": (
+        [
+            ("content-encoding", "aws-chunked"),
+            ("x-amz-trailer", CRC),
+            DECODED,
+            ("x-amz-sdk-checksum-algorithm", "CRC32"),
+            ("x-amz-content-sha256", UNSIGNED_TRAILER),
+        ],
+        None,
+        None,
+    ),
+    "awscli http": (
+        [
+            ("x-amz-sdk-checksum-algorithm", "CRC32"),
+            (CRC, "3M4Xfg=="),
+            ("x-amz-content-sha256", "4173d71c1d0826490e2459fa151eff46" * 2),
+        ],
+        8388608,
+        None,
+    ),
+    "pyarrow": (
+        [
+            ("content-encoding", "aws-chunked"),
+            ("x-amz-trailer", "x-amz-checksum-crc64nvme"),
+            DECODED,
+            ("x-amz-content-sha256", UNSIGNED_TRAILER),
+        ],
+        None,
+        "CRC64NVME",
+    ),
+    "rclone stream": (
+        [
+            ("content-encoding", "aws-chunked"),
+            ("content-md5", "O5CRGFawU4F5hXBEFCgGKg=="),
+            ("x-amz-trailer", CRC),
+            ("x-amz-decoded-content-length", "5242880"),
+            ("x-amz-content-sha256", UNSIGNED_TRAILER),
+        ],
+        5242926,
+        "CRC32",
+    ),
+    "restic": (
+        [
+            ("content-md5", "ZgYolJR3ZbiM1z6oaWgh5g=="),
+            ("x-amz-decoded-content-length", "439"),
+            ("x-amz-content-sha256", SIGNED_CHUNKS),
+        ],
+        613,
+        None,
+    ),
+    "polars": (
+        [
+            ("x-amz-checksum-crc64nvme", "ItDhC8PHfBY="),
+            ("x-amz-content-sha256", UNSIGNED),
+        ],
+        3396,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_chk_24_heads_as_real_clients_send_them(client):
+    """Each is let through, keeps its token and its length, and is told apart where it is opened."""
+    headers, length, algorithm = CLIENTS[client]
+    token = dict(headers)["x-amz-content-sha256"]
+    payload = Payload(Wire([], length), Headers(headers), seal(token))
+    payload.check(PART)
+
+    passed = payload.plan("passthrough", secure=False)
+    opened = payload.plan("decode", secure=True)
+
+    assert (passed.token, passed.length) == (token, length)
+    assert dict(passed.set).get("x-amz-sdk-checksum-algorithm") == algorithm
+    if token.startswith("STREAMING"):
+        decoded = int(dict(headers)["x-amz-decoded-content-length"])
+        assert (opened.token, opened.length) == (UNSIGNED, decoded)
+    else:
+        assert (opened.token, opened.length) == (token, length)
+
+
 # --- tokens of our own ----------------------------------------------------------------------
 
 
