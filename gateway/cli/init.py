@@ -49,6 +49,8 @@ class Answers:
     group: str = ""
     endpoint: str = ""
     """Of an S3 server that is not AWS."""
+    identity_pool_id: str = ""
+    """S3 is asked with each person's own credentials, which this pool gives."""
 
     @property
     def listen(self) -> str:
@@ -92,6 +94,14 @@ class Answers:
     is_flag=True,
     help="Make user pool, domain and app client through the AWS API first.",
 )
+@click.option("--first-user", default="", help="With --create-cognito: e-mail of a user to invite.")
+@click.option(
+    "--identity-pool",
+    is_flag=True,
+    help="With --create-cognito: an identity pool and a role too, so that S3 is asked with each person's own credentials.",
+)
+@click.option("--yes", is_flag=True, help="With --create-cognito: make it without asking.")
+@click.option("--aws-endpoint", hidden=True, help="Of something that is not AWS.")
 def init(
     region: str | None,
     user_pool_id: str | None,
@@ -107,6 +117,10 @@ def init(
     force: bool,
     offline: bool,
     create_cognito: bool,
+    first_user: str,
+    identity_pool: bool,
+    yes: bool,
+    aws_endpoint: str | None,
 ) -> None:
     """Write gateway.yaml and a first policy, from the five values of the Cognito guide.
 
@@ -121,11 +135,19 @@ def init(
     bucket = _asked(bucket, "Bucket")
     if (why := bucket_problem(bucket)) is not None or "*" in bucket:
         raise click.BadParameter(why or "one bucket is expected", param_hint="--bucket")
+    identity_pool_id = ""
     if create_cognito:
-        made = _create_cognito(region, public_url, bucket)
-        user_pool_id, client_id, client_secret = (
-            made["user_pool_id"], made["client_id"], made["client_secret"],
-        )  # fmt: skip
+        made = _create_cognito(
+            region,
+            public_url,
+            bucket,
+            first_user=first_user,
+            identity_pool=identity_pool,
+            yes=yes,
+            endpoint=aws_endpoint,
+        )
+        user_pool_id, client_id = made["user_pool_id"], made["client_id"]
+        client_secret, identity_pool_id = made["client_secret"], made["identity_pool_id"]
     config_url = _config_url(issuer, user_pool_id, region)
     client_id = _asked(client_id, "App client id")
     if client_secret is None:
@@ -145,6 +167,7 @@ def init(
         kind="auto" if issuer else "cognito",
         group=group,
         endpoint=endpoint,
+        identity_pool_id=identity_pool_id,
     )
     write(answers, directory, force=force)
     _finish(answers, directory, offline=offline)
@@ -185,7 +208,9 @@ def _config_url(issuer: str | None, pool: str | None, region: str) -> str:
     return f"https://cognito-idp.{region}.{suffix}/{pool}{WELL_KNOWN}"
 
 
-def _create_cognito(region: str, public_url: str, bucket: str) -> Mapping[str, str]:
+def _create_cognito(
+    region: str, public_url: str, bucket: str, **options: str | bool | None
+) -> Mapping[str, str]:
     # Speaks to AWS, which nobody needs who has a user pool already.
     module = import_module("gateway.cli.cognito")
     made: Mapping[str, str] = module.create(
@@ -193,6 +218,7 @@ def _create_cognito(region: str, public_url: str, bucket: str) -> Mapping[str, s
         bucket=bucket,
         callback_url=f"{public_url}/api/session/auth/",
         signed_out_url=f"{public_url}/ui/signed-out",
+        **options,
     )
     return made
 
@@ -258,12 +284,21 @@ upstreams:
   main: {{{endpoint}region: {answers.region}}}
 
 credentials:
-  # The SDK's chain: environment, profile, IRSA, Pod Identity, ECS, instance metadata.
-  storage: {{type: default}}
+{_credentials(answers)}
 
 policies: [policies/*.yaml]
 audit: {{path: "-"}}
 """
+
+
+def _credentials(answers: Answers) -> str:
+    if answers.identity_pool_id:
+        return f"""\
+  # Each person's own, had from the identity pool for their sign-in; keys of the gateway hold none.
+  storage: {{type: cognito_identity, identity_pool_id: {_q(answers.identity_pool_id)}}}"""
+    return """\
+  # The SDK's chain: environment, profile, IRSA, Pod Identity, ECS, instance metadata.
+  storage: {type: default}"""
 
 
 def policy_text(answers: Answers) -> str:

@@ -45,6 +45,9 @@ AGAIN: Final = frozenset(
 )
 """Codes that AWS documents as worth another attempt, and that our request did not cause."""
 
+_IAM: Final[Mapping[str, str]] = {"cn": "https://iam.cn-north-1.amazonaws.com.cn"}
+"""IAM has one endpoint for each partition."""
+
 Lend = Callable[[], Awaitable[Credentials]]
 """Gives the credentials that a call is signed with, fresh ones each time it is asked."""
 
@@ -71,9 +74,11 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Regional: the global endpoint of STS fails with one region."""
+        """Regional where it can be: the global endpoint of STS fails with one region."""
         if self.endpoint is not None:
             return self.endpoint
+        if self.name == "iam":
+            return _IAM.get(self.region.partition("-")[0], "https://iam.amazonaws.com")
         suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
         return f"https://{self.name}.{self.region}.{suffix}"
 
