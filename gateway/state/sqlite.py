@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, final
@@ -29,6 +30,7 @@ SCHEMA = 1  # PRAGMA user_version of the file; a newer one belongs to a newer ga
 BUSY = (
     3.0  # seconds another process may hold the file: writes take milliseconds, so this is a fault
 )
+AGAIN = 0.02  # seconds until a busy file is tried again
 SWEEP_EVERY = timedelta(minutes=1)
 SWEEP_ROWS = 1_000  # at once, so that no request waits behind a long deletion
 
@@ -116,18 +118,26 @@ class SqliteStore:
     # Below: in the thread only.
 
     def _call(self, call: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            db = self._connection or self._connect()
-            self._sweep(db)
-            return call(db)
-        except (sqlite3.Error, OSError) as failure:
-            self._disconnect()
-            raise StateError(f"state file {self._path}: {failure}") from failure
+        deadline = time.monotonic() + BUSY
+        while True:
+            try:
+                db = self._connection or self._connect()
+                self._sweep(db)
+                return call(db)
+            except (sqlite3.Error, OSError) as failure:
+                self._disconnect()
+                # SQLite's own patience does not cover the moment when several processes open
+                # the file for the first time. Busy means that nothing was done: so once more.
+                if not _is_busy(failure) or time.monotonic() > deadline:
+                    raise StateError(f"state file {self._path}: {failure}") from failure
+                time.sleep(AGAIN)
 
     def _connect(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made by us before SQLite does, with the mode that its -wal and -shm files then inherit.
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        # Only if it is not there: closing any handle of a file drops SQLite's locks on it.
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         if self._path.stat().st_mode & 0o077:
             self._path.chmod(0o600)
         db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
@@ -157,6 +167,11 @@ class SqliteStore:
         db, self._connection = self._connection, None
         if db is not None:
             db.close()
+
+
+def _is_busy(failure: Exception) -> bool:
+    code = getattr(failure, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _value(row: tuple[bytes, ...] | None) -> bytes | None:

@@ -109,15 +109,15 @@ asyncio.run(main())
 
 
 async def test_ses_8_a_lock_holds_over_processes(path: Path) -> None:
-    """Two processes that count under one lock lose no count."""
-    running = [subprocess.Popen([sys.executable, "-c", COUNT, str(path)]) for _ in range(2)]
+    """Processes that begin at once and count under one lock lose no count."""
+    running = [subprocess.Popen([sys.executable, "-c", COUNT, str(path)]) for _ in range(3)]
     ended = [await asyncio.to_thread(process.wait, 50) for process in running]
     store = SqliteStore(path, lambda: datetime.now(UTC))
     counted = await store.get("n")
     await store.close()
 
-    assert ended == [0, 0]
-    assert counted == b"40"
+    assert ended == [0, 0, 0]
+    assert counted == b"60"
 
 
 async def test_what_has_ended_leaves_the_file(store: SqliteStore, clock: Clock, path: Path) -> None:
