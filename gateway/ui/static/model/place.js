@@ -76,11 +76,17 @@ export const place = signal(parse(location.pathname, location.search));
 /** What was kept with the history entry that is shown now: scroll offset, focused name. @type {import("../lib/dom.js").signal<Record<string, any>>} */
 export const kept = signal(history.state ?? {});
 
+/** What the shown place wants to find again: the list sets it. */
+export const memory = { facts: () => /** @type {Record<string, unknown>} */ ({}) };
+
 /** @param {Place} next @param {{replace?: boolean, state?: Record<string, unknown>}} [options] */
 export function go(next, { replace = false, state } = {}) {
   const url = href(next);
   if (replace) history.replaceState(state ?? history.state, "", url);
-  else if (url !== location.pathname + location.search) history.pushState(state ?? {}, "", url);
+  else if (url !== location.pathname + location.search) {
+    save(memory.facts());
+    history.pushState(state ?? {}, "", url);
+  }
   if (!replace) kept.value = state ?? {};
   place.value = next;
 }

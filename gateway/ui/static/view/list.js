@@ -5,10 +5,10 @@ import { cls, html, useEffect, useLayoutEffect, useMemo, useRef, useSignal } fro
 import { typing, listWanted } from "../lib/focus.js";
 import { Icon } from "../lib/icons.js";
 import { current, positionOf, rowAt, visible } from "../model/listing.js";
-import { adjust, kept, place, save } from "../model/place.js";
+import { adjust, kept, memory as remembered, place, save } from "../model/place.js";
 import { prefs } from "../model/prefs.js";
 import { all, clear, focused, range, selected, toggle } from "../model/selection.js";
-import { act, closePane, newFolder, open, paste, pick, show, take, up } from "./actions.js";
+import { act, closePane, follow, newFolder, open, paste, pick, show, take, up } from "./actions.js";
 import { dropTarget } from "./drop.js";
 import { RowView, rowMenu } from "./row.js";
 import { States } from "./states.js";
@@ -154,7 +154,7 @@ export function List() {
   const { value: memory } = kept;
   useLayoutEffect(() => {
     restored.current = { listing, top: memory.top ?? 0 };
-    focused.value = memory.focus ?? "";
+    focused.value = memory.focus ?? place.peek().open.slice(place.peek().prefix.length);
     top.value = 0;
     /** @type {HTMLElement} */ (viewport.current).scrollTop = 0;
   }, [listing, memory]);
@@ -201,8 +201,15 @@ export function List() {
     reveal(index);
     focused.value = rowAt(index)?.name ?? "";
     wantFocus.current = true;
+    follow(rowAt(index));
   };
 
+  useEffect(() => {
+    remembered.facts = () => ({ top: top.peek(), focus: focused.peek() });
+    return () => {
+      remembered.facts = () => ({});
+    };
+  }, []);
   useEffect(() => {
     const timer = setTimeout(() => save({ top: top.peek(), focus: focused.peek() }), 200);
     return () => clearTimeout(timer);
@@ -223,6 +230,7 @@ export function List() {
 
   return html`
     <div class=${cls("list", someSelected && "selecting")} onKeyDown=${(/** @type {KeyboardEvent} */ event) => onKey(event, move, Math.max(1, Math.floor(height.value / unit.value) - 1))} ...${dropTarget(() => (bucket ? { bucket, prefix } : null))}>
+      ${listing && order.length > 0 && html`<${States} listing=${listing} empty=${false} />`}
       <div class="grid" role="grid" aria-label=${`Contents of ${prefix || bucket}`} aria-multiselectable="true" aria-rowcount=${done ? rows.length + 1 : -1}>
         <div class="head" role="row" aria-rowindex="1">
           <div class="cell check" role="columnheader">
@@ -236,7 +244,7 @@ export function List() {
           <div class="rows" role="rowgroup" style=${{ height: `${order.length * unit.value}px` }}>
             ${shown.map((i) => rows[order[i]] && html`<${RowView} key=${rows[order[i]].name} row=${rows[order[i]]} index=${i} top=${i * unit.value} twin=${twins.has(rows[order[i]].name)} first=${i === 0 && !focused.value} />`)}
           </div>
-          ${listing && html`<${States} listing=${listing} empty=${order.length === 0} />`}
+          ${listing && order.length === 0 && html`<${States} listing=${listing} empty=${true} />`}
         </div>
       </div>
     </div>

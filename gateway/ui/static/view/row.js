@@ -7,7 +7,7 @@ import { Icon, iconFor } from "../lib/icons.js";
 import { browse, link, object, place } from "../model/place.js";
 import { focused, only, range, selected, subjects as subjectsOf, toggle } from "../model/selection.js";
 import { base, display, extension, unaddressable } from "../s3/names.js";
-import { ACTIONS, carried, follow, keyOf, open, refusal } from "./actions.js";
+import { ACTIONS, carried, keyOf, open, refusal } from "./actions.js";
 import { ROWS, dropTarget } from "./drop.js";
 import { openMenu } from "./menu.js";
 
@@ -103,10 +103,7 @@ export function RowView({ row, index, top, twin, first }) {
       class=${cls("row", isSelected && "selected", isOpen && "open", folder && "folder")} role="row" aria-rowindex=${index + 2} aria-selected=${isSelected ? "true" : "false"}
       style=${{ transform: `translateY(${top}px)` }} tabindex=${isFocused ? 0 : -1} data-name=${name} draggable="true"
       onFocus=${(/** @type {FocusEvent} */ event) => {
-        if (event.target === event.currentTarget && focused.peek() !== name) {
-          focused.value = name;
-          follow(row);
-        }
+        if (event.target === event.currentTarget) focused.value = name;
       }}
       ...${handlers(row)} ...${drops}
     >
