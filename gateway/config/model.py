@@ -650,7 +650,7 @@ class Config(Section):
     """All of gateway.yaml."""
 
     server: Server = Field(default_factory=lambda: Server())
-    """The listener that people and programs reach."""
+    """The listener, its names, its proxies and its limits."""
     admin: Admin = Admin()
     """The internal listener."""
     oidc: tuple[Provider, ...] = ()
@@ -676,7 +676,7 @@ class Config(Section):
     keys: Keys = Keys()
     """Access keys that people make."""
     sts: Sts = Sts()
-    """The STS query API."""
+    """What callers of the STS query API may name."""
     shares: Shares = Shares()
     """Share links."""
     jobs: Jobs = Jobs()

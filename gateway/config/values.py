@@ -77,6 +77,16 @@ def _not_negative(value: timedelta) -> timedelta:
     return value
 
 
+def spell_duration(value: timedelta) -> str:
+    """The same, as a file would say it: `12h`, `1h30m`, `0s`."""
+    left = value.total_seconds()
+    text = ""
+    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60)):
+        count, left = divmod(left, seconds)
+        text += f"{count:.0f}{unit}" if count else ""
+    return text + (f"{left:g}s" if left or not text else "")
+
+
 def parse_size(value: object) -> int:
     """`8MiB`, `5GB`, or plain bytes. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
@@ -256,6 +266,7 @@ _hidden = PlainSerializer(lambda _secret: "***", return_type=str)
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
+    PlainSerializer(spell_duration, return_type=str),
     WithJsonSchema({"type": ["string", "number"], "examples": ["30s", "10m", "12h"]}),
 ]
 Size = Annotated[
