@@ -36,9 +36,9 @@ def test_ui_21_a_new_folder_is_made_and_opened(opened: Opener, world: World) -> 
     page = opened(PLACE)
     row(page, "january/").focus()
     page.keyboard.press("n")
-    page.get_by_label("Name").fill("january")
+    page.get_by_role("textbox", name="Name").fill("january")
     expect(page.get_by_text("A folder of that name is here already.")).to_be_visible()
-    page.get_by_label("Name").fill("more/levels")
+    page.get_by_role("textbox", name="Name").fill("more/levels")
     confirm(page, "Create")
 
     expect(page.get_by_text("No objects under")).to_be_visible()
@@ -52,7 +52,7 @@ def test_ui_22_rename_selects_the_stem_and_goes_by_a_job(opened: Opener, world: 
     jobs = Jobs(page, world)
     row(page, "notes.txt").focus()
     page.keyboard.press("F2")
-    expect(page.get_by_label("Name")).to_be_focused()
+    expect(page.get_by_role("textbox", name="Name")).to_be_focused()
     page.keyboard.type("words")
     page.keyboard.press("Enter")
 
@@ -74,7 +74,7 @@ def test_ui_22_a_taken_name_is_asked_about(opened: Opener, world: World) -> None
     jobs = Jobs(page, world)
     row(page, "notes.txt").focus()
     page.keyboard.press("F2")
-    page.get_by_label("Name").fill("q3.csv")
+    page.get_by_role("textbox", name="Name").fill("q3.csv")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Keep both").click()
 

@@ -34,9 +34,9 @@ export function only(name) {
   selected.value = new Set([name]);
 }
 
-/** From the anchor to a name, as the rows are shown. @param {string} name */
-export function range(name) {
-  const from = positionOf(anchor || focused.peek() || name);
+/** From the anchor to a name, as the rows are shown. @param {string} name @param {string} [start] where it begins when there is no anchor yet */
+export function range(name, start = focused.peek()) {
+  const from = positionOf(anchor || start || name);
   const to = positionOf(name);
   if (from < 0 || to < 0) {
     only(name);

@@ -13,7 +13,7 @@ import { heard, tell } from "./bus.js";
 /** @typedef {{subject: string, issuer: string, username: string, name: string, email: string, groups: string[], expires_at: string, method: string, provider?: string, buckets: Bucket[]}} Who */
 /** @typedef {{bucket: string, prefix: string, allow: Set<string>, because: string}} Location */
 /** @typedef {"list" | "read" | "write" | "delete" | "tags" | "versions"} Verb */
-/** @typedef {{allow: Set<string>, because: string, denied: {action: string, rule: string}[]}} Answer */
+/** @typedef {{allow: Set<string>, because: string, denied: Record<string, string>}} Answer `denied`: a sentence for each verb that is not given. */
 
 /** @type {import("../lib/dom.js").signal<Who | null>} */
 export const who = signal(/** @type {Who | null} */ (null));
@@ -49,8 +49,11 @@ function verbs(allow) {
   return set;
 }
 
-/** @param {string | string[] | undefined} because */
-const sentence = (because) => (Array.isArray(because) ? because.join("; ") : (because ?? ""));
+/** Reasons, each once. @param {string | string[] | Record<string, string> | undefined} because */
+function sentence(because) {
+  if (typeof because === "string") return because;
+  return [...new Set(Object.values(because ?? {}))].join("; ");
+}
 
 /** Names behind the granted patterns, by ListBuckets. */
 const patternNames = signal(/** @type {string[]} */ ([]));
@@ -123,7 +126,7 @@ async function ask(name, answer) {
   try {
     const { body } = await send({ url: `/api/session?at=${encodeURIComponent(name)}`, as: "json", quiet: true });
     const at = body?.at;
-    if (at) answer.value = { allow: verbs(at.allow ?? []), because: sentence(at.because), denied: at.denied ?? [] };
+    if (at) answer.value = { allow: verbs(at.allow ?? []), because: sentence(at.because), denied: at.denied ?? {} };
   } catch (error) {
     // Without an exact answer the grants of the session stand; the server refuses what they do not hold.
     answers.delete(name);
@@ -143,12 +146,14 @@ export function may(verb, bucket, prefix = "") {
   return rows.some((location) => location.allow.has(verb));
 }
 
+const FORBIDDEN = /^The rule “(.*)” forbids /s;
+
 /** Why a verb is not granted, in the words of the page; "" where it is. @param {Verb} verb @param {string} bucket @param {string} [prefix] */
 export function missing(verb, bucket, prefix = "") {
   if (may(verb, bucket, prefix)) return "";
   const exact = answerAt(bucket, prefix).peek();
-  const denial = exact?.denied.find((row) => verbs([row.action]).has(verb) || row.action === verb);
-  if (denial) return `${verb} is forbidden on ${bucket}/${prefix} by the rule “${denial.rule}”.`;
+  const rule = FORBIDDEN.exec(exact?.denied[verb] ?? "")?.[1];
+  if (rule) return `${verb} is forbidden on ${bucket}/${prefix} by the rule “${rule}”.`;
   return `You need ${verb} (${ACTIONS[verb]}) on ${bucket}/${prefix}.${held(bucket, prefix)}`;
 }
 

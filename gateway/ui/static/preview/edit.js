@@ -50,7 +50,7 @@ export function Edit({ bucket, name, head, text, close }) {
         <button class="button small primary" disabled=${!changed || busy} onClick=${() => save(name, { "If-Match": `"${head.etag}"` })}>Save</button>
       </div>
       ${failure && html`<${Problem} failure=${failure} message=${conflict ? words.changedAt(Date.now()) : undefined} actions=${conflict && html`<button class="button" onClick=${() => save(name, {})}>Overwrite</button><button class="button" onClick=${() => save(parent(name) + another(base(name), () => false), { "If-None-Match": "*" })}>Keep mine as a copy</button>`} />`}
-      <textarea ref=${area} class="editor" aria-label=${`Content of ${base(name)}`} spellcheck="false" value=${value} onInput=${(/** @type {any} */ event) => setValue(event.target.value)}></textarea>
+      <textarea ref=${area} class="editor" aria-label=${`Content of ${base(name)}`} spellcheck=${false} value=${value} onInput=${(/** @type {any} */ event) => setValue(event.target.value)}></textarea>
     </div>
   `;
 }

@@ -49,7 +49,7 @@ function TypedPlace({ close }) {
     go(target.key === "" || target.key.endsWith("/") ? browse(target.bucket, target.key) : object(target.bucket, target.key));
   };
   return html`<form class="grow" onSubmit=${submit}>
-    <input ref=${field} class="field mono" aria-label="Address of a place" value=${s3uri(bucket, prefix)} spellcheck="false" autocapitalize="off" onBlur=${close} onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && close()} />
+    <input ref=${field} class="field mono" aria-label="Address of a place" value=${s3uri(bucket, prefix)} spellcheck=${false} autocapitalize="off" onBlur=${close} onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && close()} />
   </form>`;
 }
 

@@ -60,17 +60,18 @@ function twinsOf(rows) {
 function onKey(event, move, pageRows) {
   if (typing(event.target) || event.altKey) return;
   const control = event.ctrlKey || event.metaKey;
-  const row = rowAt(positionOf(focused.peek()));
+  const before = focused.peek();
+  const row = rowAt(positionOf(before));
   const step = { ArrowDown: 1, ArrowUp: -1, PageDown: pageRows, PageUp: -pageRows }[event.key];
   if (step !== undefined && !control) {
     move(step);
-    if (event.shiftKey) range(focused.peek());
+    if (event.shiftKey) range(focused.peek(), before);
   } else if (event.key === "Home") {
     move(0, true);
-    if (event.shiftKey) range(focused.peek());
+    if (event.shiftKey) range(focused.peek(), before);
   } else if (event.key === "End") {
     move(Infinity, true);
-    if (event.shiftKey) range(focused.peek());
+    if (event.shiftKey) range(focused.peek(), before);
   } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") cells(event);
   else if (event.key === "Enter" && !control) {
     if (/** @type {Element} */ (event.target).closest("button")) return;

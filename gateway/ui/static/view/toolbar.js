@@ -97,7 +97,7 @@ function Filter() {
   return html`
     <label class="filter">
       <${Icon} name="search" /><span class="hidden">Filter loaded names</span>
-      <input ref=${field} type="search" placeholder="Filter" value=${filter} spellcheck="false" autocapitalize="off" onInput=${(/** @type {any} */ event) => adjust({ filter: event.target.value }, { replace: true })} onKeyDown=${keys} />
+      <input ref=${field} type="search" placeholder="Filter" value=${filter} spellcheck=${false} autocapitalize="off" onInput=${(/** @type {any} */ event) => adjust({ filter: event.target.value }, { replace: true })} onKeyDown=${keys} />
     </label>
   `;
 }

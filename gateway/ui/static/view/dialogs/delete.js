@@ -69,7 +69,7 @@ export function Delete({ rows, bucket, prefix, run, done }) {
       </ul>
       ${folders.length > 0 && html`<p class="small muted" aria-live="polite">${final ? `Counted to the end at ${clock(Date.now())}.` : "The button works when the count is final."}</p>`}
       <p class="small">${versioned ? "This bucket keeps versions: it can be undone." : versioned === false ? "This bucket keeps no versions: it cannot be undone." : "This may not be undone."}</p>
-      ${needsWord && final && html`<label class="form-field">Type <strong class="mono">${display(word)}</strong> to confirm<input class="field" value=${typed} spellcheck="false" autocapitalize="off" onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} /></label>`}
+      ${needsWord && final && html`<label class="form-field">Type <strong class="mono">${display(word)}</strong> to confirm<input class="field" value=${typed} spellcheck=${false} autocapitalize="off" onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} /></label>`}
       ${failure && html`<${Problem} failure=${failure} action="s3:DeleteObject" />`}
     <//>
   `;

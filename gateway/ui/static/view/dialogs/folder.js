@@ -28,7 +28,7 @@ export function Folder({ bucket, prefix, done }) {
   };
   return html`
     <${Dialog} title="New folder" done=${done} submit=${submit} action="Create" ready=${bare !== "" && !words}>
-      <label class="form-field">Name<input class="field" value=${name} spellcheck="false" autocapitalize="off" aria-describedby="folder-hint" aria-invalid=${words ? "true" : undefined} onInput=${(/** @type {any} */ event) => setName(event.target.value)} /></label>
+      <label class="form-field">Name<input class="field" value=${name} spellcheck=${false} autocapitalize="off" aria-describedby="folder-hint" aria-invalid=${words ? "true" : undefined} onInput=${(/** @type {any} */ event) => setName(event.target.value)} /></label>
       <p id="folder-hint" class=${words ? "small danger-text" : "small muted"}>${words || html`In ${bucket}/<bdi>${display(prefix)}</bdi>. A slash makes levels.`}</p>
     <//>
   `;

@@ -88,7 +88,7 @@ function Jump({ done }) {
   return html`
     <${Dialog} title="Jump to a place" done=${done} submit=${submit} action="Go" ready=${typed !== "" || rows.length > 0} cancel=${null} wide=${true}>
       <input class="field mono" role="combobox" aria-label="Name, bucket/prefix or s3:// address" aria-expanded=${rows.length ? "true" : "false"} aria-controls=${list} aria-activedescendant=${rows.length ? `${list}-${chosen}` : undefined}
-        placeholder="name, bucket/prefix or s3://bucket/prefix" value=${typed} spellcheck="false" autocapitalize="off" autocomplete="off" onInput=${(/** @type {any} */ event) => (setTyped(event.target.value), setChosen(0))} onKeyDown=${keys} />
+        placeholder="name, bucket/prefix or s3://bucket/prefix" value=${typed} spellcheck=${false} autocapitalize="off" autocomplete="off" onInput=${(/** @type {any} */ event) => (setTyped(event.target.value), setChosen(0))} onKeyDown=${keys} />
       <ul class="suggestions" id=${list} role="listbox" aria-label="Places" ref=${node}>
         ${rows.map((row, i) => html`
           <li key=${`${row.bucket}/${row.key}/${i}`} id=${`${list}-${i}`} role="option" aria-selected=${i === chosen ? "true" : "false"} class=${i === chosen ? "chosen" : ""} onClick=${() => (land(row), done(true))}>

@@ -50,7 +50,7 @@ export function Move({ rows, operation, bucket: fromBucket, prefix: fromPrefix, 
     <${Dialog} title=${html`${verb} <bdi>${display(what)}</bdi> to…`} done=${done} submit=${() => ({ bucket, prefix: target, ifExists })} action=${`${verb} ${rows.length > 1 ? count(rows.length) : ""} here`} ready=${!why && !same}>
       <label class="form-field">Location<select class="field" onChange=${choose}>${list.map((location, i) => html`<option key=${i} value=${i} selected=${location.bucket === bucket && prefix.startsWith(location.prefix)}>${location.bucket}${location.prefix && ` / ${location.prefix}`}</option>`)}</select></label>
       <div class="form-field"><span>Folder <span class="muted mono small"><bdi>${display(`${bucket}/${target}`)}</bdi></span></span>
-        <input class="field" data-autofocus aria-label="Folder below this one, new or there" placeholder="type to find, or to make one" value=${typed} spellcheck="false" autocapitalize="off" onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
+        <input class="field" data-autofocus aria-label="Folder below this one, new or there" placeholder="type to find, or to make one" value=${typed} spellcheck=${false} autocapitalize="off" onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
       </div>
       <ul class="suggestions" aria-label="Folders of that place">
         ${prefix.length > floor.length && html`<li><button type="button" class="quiet" onClick=${() => go(parent(prefix))}><${Icon} name="up" /> up to <bdi>${display(base(parent(prefix)) || bucket)}</bdi></button></li>`}

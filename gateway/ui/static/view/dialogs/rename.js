@@ -16,7 +16,7 @@ export function Rename({ row, taken, done }) {
   const exists = name !== old && taken(row.folder ? `${name}/` : name);
   return html`
     <${Dialog} title=${row.folder ? "Rename folder" : "Rename"} done=${done} submit=${() => name} action="Rename" ready=${name !== "" && name !== old && !words}>
-      <label class="form-field">Name<input ref=${field} class="field" value=${name} spellcheck="false" autocapitalize="off" aria-describedby="rename-hint" aria-invalid=${words ? "true" : undefined} onInput=${(/** @type {any} */ event) => setName(event.target.value)} /></label>
+      <label class="form-field">Name<input ref=${field} class="field" value=${name} spellcheck=${false} autocapitalize="off" aria-describedby="rename-hint" aria-invalid=${words ? "true" : undefined} onInput=${(/** @type {any} */ event) => setName(event.target.value)} /></label>
       <p id="rename-hint" class=${words ? "small danger-text" : "small muted"}>${words || (exists ? "That name exists: you will be asked what to do." : "Metadata, tags and type are kept.")}</p>
     <//>
   `;

@@ -57,7 +57,7 @@ function Search({ text, bucket, prefix, done }) {
   }, []);
   return html`
     <${Dialog} title="Search below this folder" done=${done} submit=${search} action="Search" ready=${typed !== ""} wide=${true} cancel="Close" extra=${state.running && html`<button type="button" class="button" onClick=${() => controller.current?.abort()}>Stop</button>`}>
-      <input class="field" data-autofocus type="search" aria-label=${`Text that a key below ${prefix || bucket} holds`} value=${typed} spellcheck="false" onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
+      <input class="field" data-autofocus type="search" aria-label=${`Text that a key below ${prefix || bucket} holds`} value=${typed} spellcheck=${false} onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
       <p class="small muted" aria-live="polite">${state.seen || state.end ? `Searched ${count(state.seen)} keys, ${plural(found.length, "result")}. ${state.end}` : html`In <bdi>${display(`${bucket}/${prefix}`)}</bdi>`}</p>
       <ul class="suggestions">
         ${found.map(({ key, size: bytes }) => html`<li key=${key}><${Icon} name=${iconFor(extension(key))} /><a class="grow" href=${href(object(bucket, key))} onClick=${(/** @type {any} */ event) => (link(object(bucket, key)).onClick(event), event.defaultPrevented && done())}><bdi>${display(key.slice(prefix.length))}</bdi></a><span class="muted num small">${size(bytes)}</span></li>`)}
