@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Reason
 from gateway.message import Pairs
 from gateway.s3 import xml
 
@@ -182,11 +182,21 @@ class S3Error(GatewayError):
 
 
 class AccessDenied(S3Error):
-    """Somebody is known, or openly nobody, and may not. Carries the decision, for whoever explains it."""
+    """
+    Somebody is known, or openly nobody, and may not. Carries the decision, for whoever explains it;
+    or, where policy agreed and something else stands against it, the reason.
+    """
 
-    def __init__(self, decision: object | None = None, message: str | None = None) -> None:
+    def __init__(
+        self,
+        decision: object | None = None,
+        message: str | None = None,
+        *,
+        reason: Reason | None = None,
+    ) -> None:
         super().__init__(ACCESS_DENIED, message)
         self.decision = decision
+        self.reason = reason
 
 
 def _element(name: str) -> str:

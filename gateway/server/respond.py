@@ -156,8 +156,8 @@ def _says_when(error: S3Error) -> bool:
 
 def _denied(error: AccessDenied, *, anonymous: bool) -> Refusal:
     decision: Any = error.decision
-    reason: Reason | None = None
-    sentences: list[str] = []
+    reason: Reason | None = error.reason
+    sentences: list[str] = [] if reason is None else [error.message]
     if decision is not None:
         for outcome in decision.outcomes:
             if outcome.grant is None or outcome.reason is not errors.GRANTED:

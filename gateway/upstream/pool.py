@@ -19,6 +19,7 @@ from typing import Final, final
 
 from gateway.errors import UpstreamUnavailable
 from gateway.message import Answer, Body
+from gateway.observe import metrics
 from gateway.upstream import Endpoint, Outbound
 from gateway.upstream.connection import READ_SIZE, Connection, Stale
 from gateway.upstream.framing import request_head
@@ -40,6 +41,7 @@ class Pool:
         # One buffer for all: a loop reads and hands over one socket at a time.
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._closed = False
+        metrics.WATCHED.append(self._watch)
 
     async def send(self, endpoint: Endpoint, head: Outbound, body: Body) -> Answer:
         """See Transport.send."""
@@ -74,9 +76,17 @@ class Pool:
         """Open and idle connections of each endpoint, for metrics."""
         return {endpoint: (lane.count, len(lane.idle)) for endpoint, lane in self._lanes.items()}
 
+    def _watch(self) -> None:
+        counts = self.counts().values()
+        idle = sum(idle for _, idle in counts)
+        metrics.UPSTREAM_CONNECTIONS.set("idle", to=idle)
+        metrics.UPSTREAM_CONNECTIONS.set("busy", to=sum(count for count, _ in counts) - idle)
+
     async def close(self) -> None:
         """Ends all connections, those in use too, and waits until they are gone."""
         self._closed = True
+        if self._watch in metrics.WATCHED:
+            metrics.WATCHED.remove(self._watch)
         for lane in list(self._lanes.values()):
             await lane.close()
 

@@ -70,8 +70,7 @@ class CredentialsRefused(AccessDenied):
         sentence = why.sentence
         for name, value in detail.items():
             sentence = sentence.replace("{" + name + "}", value)
-        super().__init__(None, sentence)
-        self.reason = why
+        super().__init__(None, sentence, reason=why)
 
 
 # Where it leads

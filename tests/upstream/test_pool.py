@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 
 from gateway.errors import UpstreamUnavailable
 from gateway.message import NO_BODY
+from gateway.observe import metrics
 from gateway.upstream import connection, pool
 from gateway.upstream.pool import Pool
 from tests.contracts.scripted import Keeping, Peer, Scripted, Tap, forever, get, put, silent, whole
@@ -36,6 +38,10 @@ async def test_connections_are_counted(transport: Pool) -> None:
     await whole(await transport.send(upstream.endpoint, get(), NO_BODY))
 
     assert transport.counts() == {upstream.endpoint: (1, 1)}
+    metrics.settle()
+    text = (await asyncio.to_thread(metrics.render)).decode()
+    assert re.search(r'gateway_upstream_connections{.*state="idle".*} 1', text)
+    assert re.search(r'gateway_upstream_connections{.*state="busy".*} 0', text)
     await upstream.stop()
 
 

@@ -19,6 +19,7 @@ from gateway.errors import (
     UpstreamUnavailable,
 )
 from gateway.identity import Identity, Method, Proof, Secret
+from gateway.server.respond import refusal
 from gateway.upstream.aws import Aws
 from gateway.upstream.resolve import CredentialsRefused, session_name, session_policy
 from gateway.upstream.sources import CredentialSources
@@ -115,6 +116,8 @@ async def test_aws_3_what_does_not_fit_never_reaches_sts(fake, build):
 
     assert caught.value.reason is SCOPE_TOO_LARGE
     assert fake.calls == []
+    told = refusal(caught.value, anonymous=False)
+    assert (told.status, told.reason) == (403, SCOPE_TOO_LARGE)
 
 
 async def test_aws_3_too_large_when_packed_is_refused_too(fake, build):
