@@ -59,15 +59,14 @@ class AnswerReader:
     """Reads one answer. Feed it until `complete`, take `pieces` on the way."""
 
     __slots__ = (
+        "_between",
         "_fault",
         "_fields",
         "_framing",
-        "_idle_bytes",
         "_interim",
         "_left",
         "_method",
         "_parser",
-        "_size",
         "complete",
         "extra",
         "head",
@@ -92,12 +91,11 @@ class AnswerReader:
         """At least one byte has come."""
         self._method = method
         self._parser = httptools.HttpResponseParser(self)
-        self._fields: list[tuple[str, str]] = []
+        self._fields: list[tuple[bytes, bytes]] = []
         self._framing = Framing.NOTHING
         self._left = 0
-        self._size = 0
+        self._between = 0
         self._interim = 0
-        self._idle_bytes = 0
         self._fault: UpstreamProtocolError | None = None
 
     def feed(self, data: memoryview) -> None:
@@ -126,7 +124,9 @@ class AnswerReader:
 
     def _parse(self, data: memoryview) -> None:
         self.spoke = True
-        before = self._size
+        # Before a head and between pieces of a body only so much may pass that is no piece: one
+        # endless line, chunk extensions, trailers. Else we are fed for ever with nothing.
+        self._between += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -135,13 +135,11 @@ class AnswerReader:
             self.extra = True
             if not self.complete:
                 self._blame(f"answer is not HTTP: {error}")
-        # Between fields of a head and pieces of a body only so much may pass that is neither:
-        # chunk extensions, trailers, one endless line. Else we are fed for ever with nothing.
-        self._idle_bytes = 0 if self._size > before else self._idle_bytes + len(data)
-        if self._idle_bytes > HEAD_MAX:
-            self._blame("too much between two pieces of an answer")
-        if self._fault is not None and not self.complete:
-            raise self._fault
+        if not self.complete:
+            if self._between > HEAD_MAX:
+                self._blame("too much between two pieces of an answer")
+            if self._fault is not None:
+                raise self._fault
 
     def _blame(self, what: str) -> None:
         self._fault = self._fault or UpstreamProtocolError(what)
@@ -153,24 +151,19 @@ class AnswerReader:
             self.extra = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.head is not None:
-            return  # a trailer, which nobody reads, or part of an answer after the answer
-        self._size += len(name) + len(value)
-        if len(name) + len(value) > LINE_MAX or self._size > HEAD_MAX:
-            self._blame("head is too long")
-        elif len(self._fields) >= FIELDS_MAX:
-            self._blame("head has too many fields")
-        else:
-            # Bytes that are not UTF-8 stay visible as surrogates, for the core to leave out.
-            text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
-            self._fields.append((_NAMES.get(name) or name.decode("ascii").lower(), text))
+        if self.head is None:  # else a trailer, which nobody reads, or an answer after the answer
+            self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self.head is not None or self._fault is not None:
             return
         status = self._parser.get_status_code()
         version = self._parser.get_http_version()
-        headers = Headers(self._fields)
+        fields, self._fields = self._fields, []
+        if self._too_long(fields):
+            self._blame("head is too long")
+            return
+        headers = Headers(map(_decoded, fields))
         if 100 <= status < 200 and status != 101:
             self._skip_interim(headers)
             return
@@ -187,9 +180,16 @@ class AnswerReader:
             self.length = 0
         self.complete = self.length == 0
 
+    def _too_long(self, fields: list[tuple[bytes, bytes]]) -> bool:
+        if len(fields) > FIELDS_MAX:
+            return True
+        if self._between <= LINE_MAX:  # all that came is short enough, nearly always
+            return False
+        sizes = [len(name) + len(value) for name, value in fields]
+        return sum(sizes) > HEAD_MAX or max(sizes, default=0) > LINE_MAX
+
     def _skip_interim(self, headers: Headers) -> None:
         self._interim += 1
-        self._fields = []
         if self._interim > INTERIM_MAX:
             self._blame("too many interim answers")
         elif "content-length" in headers or "transfer-encoding" in headers:
@@ -199,7 +199,7 @@ class AnswerReader:
         if self.complete:
             self.extra = True
             return
-        self._size += len(data)
+        self._between = 0
         self.pieces.append(data)
         if self._framing is Framing.LENGTH:
             self._left -= len(data)
@@ -208,3 +208,12 @@ class AnswerReader:
     def on_message_complete(self) -> None:
         if self.head is not None and self._framing is not Framing.CLOSE:
             self.complete = True
+
+
+def _decoded(field: tuple[bytes, bytes]) -> tuple[str, str]:
+    """Lower case and text; bytes that are not UTF-8 stay visible, for the core to leave out."""
+    name, value = field
+    return (
+        _NAMES.get(name) or name.decode("ascii").lower(),
+        value.decode("utf-8", "surrogateescape").rstrip(" \t"),
+    )

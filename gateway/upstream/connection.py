@@ -28,8 +28,11 @@ from gateway.upstream.framing import offered_seconds
 
 READ_SIZE: Final = 128 * 1024
 """Bytes read at once: beyond it the memory of many streams costs more than wake-ups save."""
-HIGH_WATER: Final = 128 * 1024
-"""Bytes held for a slow reader before the upstream is made to wait; less than twice that at most."""
+HIGH_WATER: Final = 64 * 1024
+"""Bytes held for a slow reader before the upstream is made to wait; one read more at most."""
+AT_ONCE: Final = 64 * 1024
+"""Bytes of a body that is waited for before its head is handed over: one wake-up instead of two,
+and a small object that breaks off is an error, not half an answer."""
 KEPT_IDLE: Final = 15.0
 """Seconds an unused connection is kept: below what S3 servers and balancers keep theirs."""
 _NEVER: Final = float("inf")
@@ -233,7 +236,11 @@ class Connection(asyncio.BufferedProtocol):
             return
         if reader.complete:
             self._finish(reader)
-        elif reader.head is not None:
+        elif reader.head is None:
+            pass  # the time for a head is for all of it
+        elif reader.length is not None and reader.length <= AT_ONCE:
+            self._expect(self._endpoint.idle_timeout)
+        else:
             self._pass_on(reader)
 
     def _pass_on(self, reader: AnswerReader) -> None:

@@ -69,7 +69,7 @@ def answer_framing(method: str, status: int, version: str, headers: Headers) -> 
     if not 200 <= status <= 599:
         raise UpstreamProtocolError(f"answer has the status {status}")
     lengths = headers.all("content-length")
-    codings = headers.all("transfer-encoding")
+    codings = headers.all("transfer-encoding") if "transfer-encoding" in headers else []
     if codings and (lengths or version == "1.0" or [c.lower() for c in codings] != ["chunked"]):
         raise UpstreamProtocolError("answer has a transfer coding that is not plain chunked")
     if len(lengths) > 1 or (lengths and not (lengths[0].isascii() and lengths[0].isdigit())):
@@ -85,7 +85,7 @@ def stays_open(version: str, headers: Headers) -> bool:
     """Whether the upstream offers the connection for another request. HTTP/1.0 never does here."""
     if version != "1.1":
         return False
-    return not any(
+    return "connection" not in headers or not any(
         token.strip().lower() == "close"
         for value in headers.all("connection")
         for token in value.split(",")

@@ -737,20 +737,21 @@ class TransportContract:
         with pytest.raises(UpstreamTimeout):
             await transport.send(replace(upstream.endpoint, head_timeout=0.2), get(), NO_BODY)
 
+    @pytest.mark.parametrize("length", [b"10", b"1000000"])
     async def test_fwd_17_silence_in_a_body_ends(
-        self, transport: Transport, upstream: Scripted
+        self, transport: Transport, upstream: Scripted, length: bytes
     ) -> None:
         """504 where the head has gone already is a body that breaks off."""
 
         async def script(peer: Peer) -> None:
-            await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+            await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\nhalf")
             await peer.closed()
 
         upstream.plays(script)
-        answer = await transport.send(replace(upstream.endpoint, idle_timeout=0.1), get(), NO_BODY)
+        endpoint = replace(upstream.endpoint, idle_timeout=0.1)
 
         with pytest.raises(UpstreamTimeout):
-            await whole(answer)
+            await whole(await transport.send(endpoint, get(), NO_BODY))
 
         await asyncio.wait_for(upstream.peers[0].gone.wait(), 1)
 

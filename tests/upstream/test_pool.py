@@ -14,7 +14,18 @@ from gateway.message import NO_BODY
 from gateway.observe import metrics
 from gateway.upstream import connection, pool
 from gateway.upstream.pool import Pool
-from tests.contracts.scripted import Keeping, Peer, Scripted, Tap, forever, get, put, silent, whole
+from tests.contracts.scripted import (
+    OK,
+    Keeping,
+    Peer,
+    Scripted,
+    Tap,
+    forever,
+    get,
+    put,
+    silent,
+    whole,
+)
 from tests.contracts.transport import TransportContract
 
 
@@ -42,6 +53,25 @@ async def test_connections_are_counted(transport: Pool) -> None:
     text = (await asyncio.to_thread(metrics.render)).decode()
     assert re.search(r'gateway_upstream_connections{.*state="idle".*} 1', text)
     assert re.search(r'gateway_upstream_connections{.*state="busy".*} 0', text)
+    await upstream.stop()
+
+
+async def test_a_small_answer_in_two_pieces_is_handed_over_whole(transport: Pool) -> None:
+    """Many servers send the head first: a second wake-up is not worth it."""
+    upstream = Scripted()
+    await upstream.start()
+
+    async def script(peer: Peer) -> None:
+        await peer.answer(OK[:-2])
+        await asyncio.sleep(0.02)
+        await peer.send(OK[-2:])
+        await peer.closed()
+
+    upstream.plays(script)
+
+    answer = await transport.send(upstream.endpoint, get(), NO_BODY)
+
+    assert answer.body.whole() == b"ok"
     await upstream.stop()
 
 
