@@ -163,7 +163,7 @@ class AnswerReader:
         if self._too_long(fields):
             self._blame("head is too long")
             return
-        headers = Headers(map(_decoded, fields))
+        headers = _decoded(fields)
         if 100 <= status < 200 and status != 101:
             self._skip_interim(headers)
             return
@@ -210,10 +210,14 @@ class AnswerReader:
             self.complete = True
 
 
-def _decoded(field: tuple[bytes, bytes]) -> tuple[str, str]:
+def _decoded(fields: list[tuple[bytes, bytes]]) -> Headers:
     """Lower case and text; bytes that are not UTF-8 stay visible, for the core to leave out."""
-    name, value = field
-    return (
-        _NAMES.get(name) or name.decode("ascii").lower(),
-        value.decode("utf-8", "surrogateescape").rstrip(" \t"),
+    return Headers(
+        [
+            (
+                _NAMES.get(name) or name.decode("ascii").lower(),
+                value.decode("utf-8", "surrogateescape").rstrip(" \t"),
+            )
+            for name, value in fields
+        ]
     )
