@@ -34,7 +34,9 @@ TYPES = {
 }
 SMALL = 512  # bytes below which compression gains nothing
 # Static imports and re-exports; a dynamic import("…") is loaded when it is needed.
-_IMPORT = re.compile(r"""^\s*(?:import|export)\b[^"'`;]*?["'](\.[^"']+)["']""", re.MULTILINE)
+_IMPORT = re.compile(
+    r"""^\s*(?:import\s*|(?:import|export)\b[^"'`;(=]*?\bfrom\s*)["'](\.[^"']+)["']""", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)

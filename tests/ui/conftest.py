@@ -14,7 +14,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.ui.world import World
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"]
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-dev-shm-usage",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,7 +72,9 @@ class Watch:
         page.on("request", lambda request: self._asked(request.url))
 
     def _said(self, kind: str, text: str) -> None:
-        if kind != "error" or re.match(r"Failed to load resource: (the server responded|net::ERR)", text):
+        if kind != "error" or re.match(
+            r"Failed to load resource: (the server responded|net::ERR)", text
+        ):
             return
         self.errors.append(text)
 
@@ -118,14 +126,22 @@ Opener = Callable[..., Page]
 
 
 @pytest.fixture
-def opened(world: World, browser: Browser, watch: Watch, cookies: Callable[[str], list[Any]]) -> Iterator[Opener]:
+def opened(
+    world: World, browser: Browser, watch: Watch, cookies: Callable[[str], list[Any]]
+) -> Iterator[Opener]:
     """Opens a path of the page as somebody who is signed in."""
     world.s3.reset()
     world.seed()
     contexts: list[BrowserContext] = []
 
-    def open_page(path: str = "/ui/", person: str = "ada", *, wait: bool = True, **options: Any) -> Page:
-        settings: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
+    def open_page(
+        path: str = "/ui/", person: str = "ada", *, wait: bool = True, **options: Any
+    ) -> Page:
+        settings: dict[str, Any] = {
+            "viewport": {"width": 1280, "height": 800},
+            "reduced_motion": "reduce",
+            **options,
+        }
         context = browser.new_context(base_url=world.url, **settings)
         context.set_default_timeout(10_000)
         contexts.append(context)

@@ -65,18 +65,29 @@ class Jobs:
             "failed": failed,
         }
 
-    def _objects(self, source: dict[str, Any], order: dict[str, Any]) -> list[tuple[str, str, Stored, tuple[str, str] | None]]:
+    def _objects(
+        self, source: dict[str, Any], order: dict[str, Any]
+    ) -> list[tuple[str, str, Stored, tuple[str, str] | None]]:
         bucket, prefix = TARGETS[source["bucket"]]
         name = prefix + (source.get("key") or source["prefix"])
-        keys = [key for key in sorted(self.s3.buckets[bucket]) if key == name or (name.endswith("/") and key.startswith(name))]
+        keys = [
+            key
+            for key in sorted(self.s3.buckets[bucket])
+            if key == name or (name.endswith("/") and key.startswith(name))
+        ]
         rows: list[tuple[str, str, Stored, tuple[str, str] | None]] = []
         for key in keys:
             target = None
             if "destination" in order:
                 to, to_prefix = TARGETS[order["destination"]["bucket"]]
-                place = to_prefix + (order["destination"].get("key") or order["destination"].get("prefix", ""))
+                place = to_prefix + (
+                    order["destination"].get("key") or order["destination"].get("prefix", "")
+                )
                 rest = key[len(name) :]
                 base = name.rstrip("/").rsplit("/", 1)[-1] + ("/" if name.endswith("/") else "")
-                target = (to, place + rest if order["operation"] == "rename" else place + base + rest)
+                target = (
+                    to,
+                    place + rest if order["operation"] == "rename" else place + base + rest,
+                )
             rows.append((bucket, key, self.s3.buckets[bucket][key], target))
         return rows

@@ -211,7 +211,10 @@ class FakeS3:
         return web.Response(text=text, content_type="application/xml", headers=headers)
 
     def _buckets(self, request: web.Request) -> web.Response:
-        rows = [{"Name": name, "CreationDate": "2026-01-01T00:00:00.000Z"} for name in sorted(self.buckets)]
+        rows = [
+            {"Name": name, "CreationDate": "2026-01-01T00:00:00.000Z"}
+            for name in sorted(self.buckets)
+        ]
         return self._said(request, "ListAllMyBucketsResult", {"Buckets": {"Bucket": rows}})
 
     async def _bucket(self, request: web.Request, seen: Seen, bucket: str) -> web.StreamResponse:
@@ -228,15 +231,26 @@ class FakeS3:
                 for name, u in self.uploads.items()
                 if u.bucket == bucket and u.key.startswith(seen.query.get("prefix", ""))
             ]
-            return self._said(request, "ListMultipartUploadsResult", {"IsTruncated": "false", "Upload": rows})
+            return self._said(
+                request, "ListMultipartUploadsResult", {"IsTruncated": "false", "Upload": rows}
+            )
         if "versions" in seen.query:
             prefix = seen.query.get("prefix", "")
             rows = [
-                {"Key": k, "VersionId": "null", "IsLatest": "true", "LastModified": stamp(o), "ETag": o.etag, "Size": o.length}
+                {
+                    "Key": k,
+                    "VersionId": "null",
+                    "IsLatest": "true",
+                    "LastModified": stamp(o),
+                    "ETag": o.etag,
+                    "Size": o.length,
+                }
                 for k, o in sorted(self.buckets[bucket].items())
                 if k.startswith(prefix)
             ][:PAGE]
-            return self._said(request, "ListVersionsResult", {"IsTruncated": "false", "Version": rows})
+            return self._said(
+                request, "ListVersionsResult", {"IsTruncated": "false", "Version": rows}
+            )
         if request.method == "HEAD":
             return web.Response()
         return self._list(request, seen, bucket)
@@ -278,7 +292,13 @@ class FakeS3:
             else:
                 stored = self.buckets[bucket][key]
                 keys.append(
-                    {"Key": key, "LastModified": stamp(stored), "ETag": stored.etag, "Size": stored.length, "StorageClass": stored.headers.get("x-amz-storage-class", "STANDARD")}
+                    {
+                        "Key": key,
+                        "LastModified": stamp(stored),
+                        "ETag": stored.etag,
+                        "Size": stored.length,
+                        "StorageClass": stored.headers.get("x-amz-storage-class", "STANDARD"),
+                    }
                 )
                 i += 1
         answer: dict[str, Any] = {
@@ -319,14 +339,19 @@ class FakeS3:
         kept = {
             name: value
             for name, value in seen.headers.items()
-            if name in {"content-type", "content-encoding", "cache-control"} or name.startswith("x-amz-meta-")
+            if name in {"content-type", "content-encoding", "cache-control"}
+            or name.startswith("x-amz-meta-")
         }
         if kept.get("content-encoding", "").startswith("aws-chunked"):
             kept.pop("content-encoding")
         if "uploads" in query:
             name = f"upload-{len(self.seen)}"
             self.uploads[name] = Upload(bucket, key, kept)
-            return self._said(request, "InitiateMultipartUploadResult", {"Bucket": bucket, "Key": key, "UploadId": name})
+            return self._said(
+                request,
+                "InitiateMultipartUploadResult",
+                {"Bucket": bucket, "Key": key, "UploadId": name},
+            )
         upload = self.uploads.get(query.get("uploadId", ""))
         if "uploadId" in query and upload is None:
             await request.read()
@@ -356,14 +381,27 @@ class FakeS3:
             )
             self._sorted.pop(bucket, None)
             del self.uploads[query["uploadId"]]
-            return self._said(request, "CompleteMultipartUploadResult", {"Bucket": bucket, "Key": key, "ETag": "x"})
+            return self._said(
+                request,
+                "CompleteMultipartUploadResult",
+                {"Bucket": bucket, "Key": key, "ETag": "x"},
+            )
         if "x-amz-copy-source" in seen.headers:
-            source_bucket, _, source_key = unquote(seen.headers["x-amz-copy-source"]).lstrip("/").partition("/")
+            source_bucket, _, source_key = (
+                unquote(seen.headers["x-amz-copy-source"]).lstrip("/").partition("/")
+            )
             source = self.buckets[source_bucket][source_key]
             replaced = seen.headers.get("x-amz-metadata-directive") == "REPLACE"
-            self.buckets[bucket][key] = Stored(source.body, kept if replaced else dict(source.headers), source.etag, tags=dict(source.tags))
+            self.buckets[bucket][key] = Stored(
+                source.body,
+                kept if replaced else dict(source.headers),
+                source.etag,
+                tags=dict(source.tags),
+            )
             self._sorted.pop(bucket, None)
-            return self._said(request, "CopyObjectResult", {"ETag": source.etag, "LastModified": stamp(source)})
+            return self._said(
+                request, "CopyObjectResult", {"ETag": source.etag, "LastModified": stamp(source)}
+            )
         self.put(bucket, key, await plain(request))
         self.buckets[bucket][key].headers = kept
         return web.Response(headers={"ETag": self.buckets[bucket][key].etag})
@@ -376,7 +414,12 @@ class FakeS3:
             if upload is None:
                 return self._error(request, 404, "NoSuchUpload")
             rows = [
-                {"PartNumber": number, "Size": len(body), "ETag": f'"{hashlib.md5(body).hexdigest()}"', "LastModified": "2026-11-24T10:00:00.000Z"}
+                {
+                    "PartNumber": number,
+                    "Size": len(body),
+                    "ETag": f'"{hashlib.md5(body).hexdigest()}"',
+                    "LastModified": "2026-11-24T10:00:00.000Z",
+                }
                 for number, body in sorted(upload.parts.items())
             ]
             return self._said(request, "ListPartsResult", {"IsTruncated": "false", "Part": rows})
@@ -408,7 +451,9 @@ class FakeS3:
             body = body[start : end + 1]
             status = 206
         response = web.StreamResponse(status=status, headers=headers)
-        response.content_length = stored.length if request.method == "HEAD" and not asked else len(body)
+        response.content_length = (
+            stored.length if request.method == "HEAD" and not asked else len(body)
+        )
         await response.prepare(request)
         if request.method == "HEAD":
             return response
@@ -440,7 +485,15 @@ def stamp(stored: Stored) -> str:
 
 
 def unescaped(text: str) -> str:
-    for entity, char in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#10;", "\n"), ("&#13;", "\r"), ("&#9;", "\t"), ("&amp;", "&")):
+    for entity, char in (
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", '"'),
+        ("&#10;", "\n"),
+        ("&#13;", "\r"),
+        ("&#9;", "\t"),
+        ("&amp;", "&"),
+    ):
         text = text.replace(entity, char)
     return text
 

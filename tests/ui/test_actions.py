@@ -125,7 +125,9 @@ def test_ui_25_one_by_delete_and_several_by_one_request(opened: Opener, world: W
     page.keyboard.press("Enter")
     expect(row(page, "notes.txt")).to_have_count(0)
     expect(row(page, "q3.csv")).to_be_focused()
-    assert [s.path for s in world.s3.seen if s.method == "DELETE"] == ["/acme-team/reports/2026/notes.txt"]
+    assert [s.path for s in world.s3.seen if s.method == "DELETE"] == [
+        "/acme-team/reports/2026/notes.txt"
+    ]
     row(page, "q3.csv").locator(".check").click()
     row(page, "q3.json").locator(".check").click()
     page.get_by_role("toolbar").get_by_role("button", name="Delete").click()

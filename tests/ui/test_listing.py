@@ -12,7 +12,17 @@ from playwright.sync_api import Page, expect
 from tests.ui.conftest import Opener, row
 from tests.ui.world import World
 
-AWKWARD = ["a b+c%2F;=*~#?ü", "😀", "quo\"te'<i>", "x\u202ey.txt", " blank ", "back\\slash", "100%", "e\u0301.txt", "\u00e9.txt"]
+AWKWARD = [
+    "a b+c%2F;=*~#?ü",
+    "😀",
+    "quo\"te'<i>",
+    "x\u202ey.txt",
+    " blank ",
+    "back\\slash",
+    "100%",
+    "e\u0301.txt",
+    "\u00e9.txt",
+]
 
 
 def lists(world: World) -> list[Any]:
@@ -27,7 +37,9 @@ def names(page: Page) -> list[str]:
     return [name for _, name in sorted(rows)]
 
 
-def test_ui_5_a_long_folder_is_three_requests_and_draws_the_first_at_once(opened: Opener, world: World) -> None:
+def test_ui_5_a_long_folder_is_three_requests_and_draws_the_first_at_once(
+    opened: Opener, world: World
+) -> None:
     """2 500 keys are asked for in three pages; the first is on screen while the second is held back."""
     world.s3.fill("acme-team", (f"many/{n:05}.txt" for n in range(2500)))
     gate = threading.Event()
@@ -93,7 +105,9 @@ def test_ui_7_the_stream_pauses_at_twenty_thousand(opened: Opener, world: World)
     assert len(lists(world)) == 20
     page.get_by_role("button", name=re.compile("^Sort")).click()
     page.get_by_role("menuitemradio", name="Largest first").click()
-    expect(page.get_by_role("button", name=re.compile("Largest first · of 20.000 loaded"))).to_be_visible()
+    expect(
+        page.get_by_role("button", name=re.compile("Largest first · of 20.000 loaded"))
+    ).to_be_visible()
 
     page.get_by_role("button", name=re.compile("^Load 20")).click()
 
@@ -118,7 +132,9 @@ def test_ui_8_back_restores_place_offset_and_focus(opened: Opener, world: World)
 
 
 @pytest.mark.parametrize("name", AWKWARD)
-def test_ui_8_awkward_keys_go_through_the_address_bar(opened: Opener, world: World, name: str) -> None:
+def test_ui_8_awkward_keys_go_through_the_address_bar(
+    opened: Opener, world: World, name: str
+) -> None:
     """A link to any key opens its pane; the name is drawn whole."""
     world.s3.put("acme-team", f"odd/{name}", b"odd content", content_type="text/plain")
     page = opened("/ui/b/team-data/odd/")
@@ -201,6 +217,7 @@ def test_ui_11_jump_finds_a_key_among_a_hundred_thousand(opened: Opener, world: 
     expect(row(page, "hello.txt")).to_be_visible()
     before = len(lists(world))
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox")).to_be_focused()
     page.keyboard.type("s3://team-data/many/0777")
     expect(page.get_by_role("option", name="many/077700.bin")).to_be_visible()
     page.keyboard.press("Enter")

@@ -37,7 +37,9 @@ def test_ui_30_text_comes_by_the_mebibyte(opened: Opener, world: World) -> None:
     world.s3.put("acme-team", "big.txt", b"0123456789abcde\n" * 200_000, content_type="text/plain")
     page = opened("/ui/b/team-data/big.txt")
     expect(page.get_by_text("Showing the first 1.00 MiB of 3.05 MiB.")).to_be_visible()
-    assert [s.headers["range"] for s in world.s3.asked("GET") if "range" in s.headers] == ["bytes=0-1048575"]
+    assert [s.headers["range"] for s in world.s3.asked("GET") if "range" in s.headers] == [
+        "bytes=0-1048575"
+    ]
 
     page.get_by_role("button", name="Load more").click()
 
@@ -52,7 +54,9 @@ def test_ui_30_text_comes_by_the_mebibyte(opened: Opener, world: World) -> None:
         ("Grüße".encode("latin-1"), "Grüße", "Latin-1"),
     ],
 )
-def test_ui_30_charsets_are_found_and_named(opened: Opener, world: World, body: bytes, words: str, charset: str) -> None:
+def test_ui_30_charsets_are_found_and_named(
+    opened: Opener, world: World, body: bytes, words: str, charset: str
+) -> None:
     """UTF-8, UTF-16 by its mark, else Latin-1, which is said."""
     world.s3.put("acme-team", "a.txt", body, content_type="text/plain")
     page = opened("/ui/b/team-data/a.txt")
@@ -75,7 +79,12 @@ def test_ui_30_code_is_highlighted_and_binary_is_not_shown(opened: Opener, world
 
 def test_ui_30_compressed_text_is_inflated(opened: Opener, world: World) -> None:
     """A .gz is read from its start, since a range of it cannot be decoded."""
-    world.s3.put("acme-team", "log.txt.gz", gzip.compress(b"inflated words\n" * 50), content_type="application/gzip")
+    world.s3.put(
+        "acme-team",
+        "log.txt.gz",
+        gzip.compress(b"inflated words\n" * 50),
+        content_type="application/gzip",
+    )
     page = opened("/ui/b/team-data/log.txt.gz")
 
     expect(page.locator(".view-text")).to_contain_text("inflated words")
@@ -89,7 +98,9 @@ def test_ui_31_markdown_is_rendered_and_its_html_is_text(opened: Opener) -> None
     expect(doc.get_by_role("heading", name="Team data")).to_be_visible()
     expect(doc).to_contain_text('<b onclick="x()">this</b>')
     expect(doc.locator("img")).to_have_attribute("src", "/team-data/pictures/dot.png")
-    expect(doc.get_by_role("link", name="the report")).to_have_attribute("href", "/ui/b/team-data/reports/2026/notes.txt")
+    expect(doc.get_by_role("link", name="the report")).to_have_attribute(
+        "href", "/ui/b/team-data/reports/2026/notes.txt"
+    )
 
 
 HOSTILE = b"""<img src=x onerror="parent.bad=1"><script>bad=1</script>
@@ -106,8 +117,15 @@ def test_ui_31_hostile_markdown_raises_no_report(opened: Opener, world: World) -
 
     expect(page.locator(".view-doc")).to_contain_text("click")
     assert page.evaluate("window.bad") is None
-    assert page.locator(".view-doc a[href^='javascript'], .view-doc a[href^='data'], .view-doc script, .view-doc svg, .view-doc style").count() == 0
-    expect(page.locator(".view-doc a", has_text="out")).to_have_attribute("rel", "noopener noreferrer")
+    assert (
+        page.locator(
+            ".view-doc a[href^='javascript'], .view-doc a[href^='data'], .view-doc script, .view-doc svg, .view-doc style"
+        ).count()
+        == 0
+    )
+    expect(page.locator(".view-doc a", has_text="out")).to_have_attribute(
+        "rel", "noopener noreferrer"
+    )
 
 
 def test_ui_32_a_table_keeps_quotes_and_breaks(opened: Opener) -> None:
@@ -116,7 +134,9 @@ def test_ui_32_a_table_keeps_quotes_and_breaks(opened: Opener) -> None:
 
     expect(page.locator(".view-table thead th").nth(3)).to_have_text("comment")
     expect(page.locator(".view-table tbody tr")).to_have_count(60)
-    expect(page.locator(".view-table tbody tr").first.locator("td").nth(2)).to_have_text('a "quoted", one with a break 0')
+    expect(page.locator(".view-table tbody tr").first.locator("td").nth(2)).to_have_text(
+        'a "quoted", one with a break 0'
+    )
     page.get_by_label("Delimiter").select_option(";")
     expect(page.locator(".view-table thead th")).to_have_count(2)
 

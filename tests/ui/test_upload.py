@@ -30,7 +30,10 @@ def made(folder: Path, name: str, size: int) -> Path:
     path = folder / name
     with path.open("wb") as out:
         for n in range(0, size, MIB):
-            out.write((n // MIB).to_bytes(4, "big") * (min(MIB, size - n) // 4) + b"x" * (min(MIB, size - n) % 4))
+            out.write(
+                (n // MIB).to_bytes(4, "big") * (min(MIB, size - n) // 4)
+                + b"x" * (min(MIB, size - n) % 4)
+            )
     return path
 
 
@@ -57,7 +60,9 @@ def done(page: Page, words: str) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 15 * MIB, 17 * MIB])
-def test_ui_12_files_arrive_byte_for_byte(opened: Opener, world: World, tmp_path: Path, size: int) -> None:
+def test_ui_12_files_arrive_byte_for_byte(
+    opened: Opener, world: World, tmp_path: Path, size: int
+) -> None:
     """Whole or in parts, with their type; the row is there without a reload."""
     path = made(tmp_path, "file.csv", size)
     page = opened("/ui/b/team-data/reports/")
@@ -87,7 +92,9 @@ def drop(page: Page, target: str, files: dict[str, str]) -> None:
         (".crumbs a >> nth=1", "reports/a.txt"),
     ],
 )
-def test_ui_12_drops_land_where_they_fall(opened: Opener, world: World, target: str, key: str) -> None:
+def test_ui_12_drops_land_where_they_fall(
+    opened: Opener, world: World, target: str, key: str
+) -> None:
     """On the list, a folder row, a level of the breadcrumb."""
     page = opened("/ui/b/team-data/reports/2026/")
     expect(row(page, "january/")).to_be_visible()
@@ -132,7 +139,9 @@ def test_ui_15_four_parts_and_never_more(opened: Opener, world: World, tmp_path:
     assert len(world.s3.body("acme-team", "big.bin")) == 64 * MIB
 
 
-def test_ui_16_pause_stops_and_resume_sends_what_is_missing(opened: Opener, world: World, tmp_path: Path) -> None:
+def test_ui_16_pause_stops_and_resume_sends_what_is_missing(
+    opened: Opener, world: World, tmp_path: Path
+) -> None:
     """No part is sent twice, those cut by the pause apart."""
     gate = threading.Event()
     held = world.s3.bend(lambda s: s.query.get("partNumber") in {"3", "4"}, hold=gate)
@@ -152,7 +161,9 @@ def test_ui_16_pause_stops_and_resume_sends_what_is_missing(opened: Opener, worl
     assert parts(world).count(1) == parts(world).count(2) == 1
 
 
-def test_ui_16_cut_connections_and_500s_are_tried_again(opened: Opener, world: World, tmp_path: Path) -> None:
+def test_ui_16_cut_connections_and_500s_are_tried_again(
+    opened: Opener, world: World, tmp_path: Path
+) -> None:
     """A part killed and a part refused once: the object is whole in the end."""
     world.s3.bend(lambda s: s.query.get("partNumber") == "2", status=500, times=1)
     path = made(tmp_path, "big.bin", 20 * MIB)
@@ -177,7 +188,9 @@ def test_ui_16_a_refusal_is_said_and_can_be_retried(opened: Opener, world: World
     done(page, "Uploads 1 of 1")
 
 
-def test_ui_17_a_reload_goes_on_from_the_parts_that_are_there(opened: Opener, world: World, tmp_path: Path) -> None:
+def test_ui_17_a_reload_goes_on_from_the_parts_that_are_there(
+    opened: Opener, world: World, tmp_path: Path
+) -> None:
     """Another file is refused by name; the same one sends only what is missing."""
     gate = threading.Event()
     world.s3.bend(lambda s: s.query.get("partNumber") in {"3", "4"}, hold=gate)
@@ -206,7 +219,9 @@ def test_ui_17_a_reload_goes_on_from_the_parts_that_are_there(opened: Opener, wo
     assert parts(world).count(1) == 1
 
 
-def test_ui_18_a_session_that_ends_pauses_and_goes_on(opened: Opener, world: World, watch: Watch, tmp_path: Path) -> None:
+def test_ui_18_a_session_that_ends_pauses_and_goes_on(
+    opened: Opener, world: World, watch: Watch, tmp_path: Path
+) -> None:
     """The queue stops at the first 401; after signing in again in a window of its own it goes on, parts kept."""
     gate = threading.Event()
     world.s3.bend(lambda s: s.query.get("partNumber") in {"3", "4"}, hold=gate)
@@ -240,7 +255,9 @@ def test_ui_18_a_session_that_ends_pauses_and_goes_on(opened: Opener, world: Wor
         ("Skip", b"A good year.\n", {"summary.txt"}),
     ],
 )
-def test_ui_19_a_taken_name_is_asked_about(opened: Opener, world: World, button: str, kept: bytes, names: set[str]) -> None:
+def test_ui_19_a_taken_name_is_asked_about(
+    opened: Opener, world: World, button: str, kept: bytes, names: set[str]
+) -> None:
     """Replace, keep both, skip: nothing is overwritten that was not agreed to."""
     page = opened("/ui/b/team-data/reports/2025/")
     expect(row(page, "summary.txt")).to_be_visible()
@@ -250,7 +267,11 @@ def test_ui_19_a_taken_name_is_asked_about(opened: Opener, world: World, button:
 
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator(".row")).to_have_count(len(names))
-    found = {key.rsplit("/", 1)[1] for key in world.s3.buckets["acme-team"] if key.startswith("reports/2025/")}
+    found = {
+        key.rsplit("/", 1)[1]
+        for key in world.s3.buckets["acme-team"]
+        if key.startswith("reports/2025/")
+    }
     assert found == names
     assert world.s3.body("acme-team", "reports/2025/summary.txt") == kept
 
@@ -260,7 +281,9 @@ def test_ui_19_one_answer_serves_the_batch(opened: Opener, world: World) -> None
     world.s3.fill("acme-team", [f"many/{n}.txt" for n in range(5)])
     page = opened("/ui/b/team-data/many/")
     expect(page.locator(".row")).to_have_count(5)
-    choose(page, *({"name": f"{n}.txt", "mimeType": "text/plain", "buffer": b"new"} for n in range(5)))
+    choose(
+        page, *({"name": f"{n}.txt", "mimeType": "text/plain", "buffer": b"new"} for n in range(5))
+    )
     page.get_by_label("the same for the others of this batch").check()
     page.get_by_role("button", name="Replace").click()
 

@@ -149,23 +149,65 @@ class World:
         s3 = self.s3
         s3.buckets.clear()
         s3._sorted.clear()
-        for bucket in ("acme-home", "acme-team", "acme-inbox", "acme-shared", "acme-archive", "lab-one", "lab-two"):
+        for bucket in (
+            "acme-home",
+            "acme-team",
+            "acme-inbox",
+            "acme-shared",
+            "acme-archive",
+            "lab-one",
+            "lab-two",
+        ):
             s3.buckets[bucket] = {}
         for name in ("ada", "bob"):
-            s3.put("acme-home", f"users/{name}/hello.txt", f"Hello, {name}.\n".encode(), content_type="text/plain")
+            s3.put(
+                "acme-home",
+                f"users/{name}/hello.txt",
+                f"Hello, {name}.\n".encode(),
+                content_type="text/plain",
+            )
         s3.put("acme-team", "README.md", README, content_type="text/markdown")
         s3.put("acme-team", "reports/2026/q3.csv", CSV, content_type="text/csv")
-        s3.put("acme-team", "reports/2026/q3.json", b'{"region": "north", "big": 12345678901234567890, "rows": [1, 2, {"a": null}]}', content_type="application/json")
-        s3.put("acme-team", "reports/2026/budget.xlsx", b"PK" + b"\0" * 55000, content_type="application/vnd.ms-excel")
-        s3.put("acme-team", "reports/2026/notes.txt", b"First line\nsecond line\n" * 20, content_type="text/plain", x_amz_meta_author="Ada", x_amz_meta_note="<b>bold</b>")
+        s3.put(
+            "acme-team",
+            "reports/2026/q3.json",
+            b'{"region": "north", "big": 12345678901234567890, "rows": [1, 2, {"a": null}]}',
+            content_type="application/json",
+        )
+        s3.put(
+            "acme-team",
+            "reports/2026/budget.xlsx",
+            b"PK" + b"\0" * 55000,
+            content_type="application/vnd.ms-excel",
+        )
+        s3.put(
+            "acme-team",
+            "reports/2026/notes.txt",
+            b"First line\nsecond line\n" * 20,
+            content_type="text/plain",
+            x_amz_meta_author="Ada",
+            x_amz_meta_note="<b>bold</b>",
+        )
         s3.put("acme-team", "reports/2026/january/one.txt", b"1", content_type="text/plain")
-        s3.put("acme-team", "reports/2025/summary.txt", b"A good year.\n", content_type="text/plain")
-        s3.put("acme-team", "code/app.py", b"def main():\n    return 'hi'  # a comment\n", content_type="text/x-python")
+        s3.put(
+            "acme-team", "reports/2025/summary.txt", b"A good year.\n", content_type="text/plain"
+        )
+        s3.put(
+            "acme-team",
+            "code/app.py",
+            b"def main():\n    return 'hi'  # a comment\n",
+            content_type="text/x-python",
+        )
         s3.put("acme-team", "pictures/dot.png", PNG, content_type="image/png")
         s3.put("acme-team", "final/report.txt", b"Final.\n", content_type="text/plain")
         s3.put("acme-shared", "public/open.txt", b"open\n", content_type="text/plain")
         s3.put("acme-shared", "deep/er/place/x.txt", b"x\n", content_type="text/plain")
-        s3.put("acme-archive", "2024/summary.csv", b"year,objects\n2024,1204\n", content_type="text/csv")
+        s3.put(
+            "acme-archive",
+            "2024/summary.csv",
+            b"year,objects\n2024,1204\n",
+            content_type="text/csv",
+        )
         s3.put("lab-one", "first.ipynb", b'{"cells": []}', content_type="application/json")
 
 
@@ -191,13 +233,21 @@ def _png(side: int = 64) -> bytes:
     """A small picture in colours."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     rows = b"".join(
-        b"\0" + bytes(part for x in range(side) for part in (x * 4, y * 4, 160)) for y in range(side)
+        b"\0" + bytes(part for x in range(side) for part in (x * 4, y * 4, 160))
+        for y in range(side)
     )
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 PNG = _png()

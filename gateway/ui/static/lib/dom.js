@@ -17,3 +17,13 @@ export const cls = (...names) => names.filter(Boolean).join(" ");
 let ids = 0;
 /** An id that is unique on this page. @param {string} stem */
 export const uid = (stem) => `${stem}-${(ids += 1)}`;
+
+/** Loads a style sheet of this release once. @param {string} name */
+export function style(name) {
+  const href = new URL(`../css/${name}.css`, import.meta.url).href;
+  if (document.querySelector(`link[href="${href}"]`)) return;
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = href;
+  document.head.append(link);
+}

@@ -7,6 +7,7 @@ import { isAbort, send } from "../s3/send.js";
 import { parent } from "../s3/names.js";
 import { changed, vanished } from "./listing.js";
 import { owner, status } from "./session.js";
+import { trayWanted } from "../upload/board.js";
 import { forget, keep, kept } from "./store.js";
 
 /** @typedef {{bucket: string, key?: string, prefix?: string}} Source */
@@ -49,6 +50,7 @@ async function post(order) {
 /** Starts a job and follows it in the tray. @param {Order} order @param {string} label */
 export async function start(order, label) {
   const job = new Job(await post(order), order, label);
+  trayWanted.value = true;
   jobs.value = [...jobs.peek(), job];
   keep("jobs", { id: job.id, owner: job.owner, order, label });
   follow(job);

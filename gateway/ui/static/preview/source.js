@@ -3,7 +3,7 @@
  */
 import { html, useEffect, useState } from "../lib/dom.js";
 import { text as words } from "../lib/text.js";
-import { downloadKey } from "../view/actions.js";
+import { downloadKey } from "../view/work.js";
 import { MOST, STEP, begin, decode } from "./bytes.js";
 
 /** @param {import("./pick.js").Props} props @param {number} [first] bytes to begin with */

@@ -1,11 +1,12 @@
 /**
  * All uploads of this page: their order, their groups, limits, totals, speed and time left.
  */
-import { batch, computed, effect, signal, untracked } from "../lib/dom.js";
-import { appeared, changed } from "../model/listing.js";
+import { batch, effect, signal, untracked } from "../lib/dom.js";
+import { appeared } from "../model/listing.js";
 import { missing, online, owner, replaced, status } from "../model/session.js";
 import { forget, keep, kept } from "../model/store.js";
 import { ACTIVE, ENDED, RUNNING, begin, orphan, step } from "./machine.js";
+import { conflicts, pace, phases, sentTotal, uploads } from "./board.js";
 import { fingerprint, leftOut, typeOf } from "./sources.js";
 import { perform, throttle } from "./transfer.js";
 
@@ -53,37 +54,8 @@ export class Upload {
   }
 }
 
-/** Uploads in order; replaced, never changed in place. @type {import("../lib/dom.js").signal<Upload[]>} */
-export const uploads = signal(/** @type {Upload[]} */ ([]));
-/** Bumped when any upload changes its phase. */
-export const phases = signal(0);
-export const pace = signal({ bytesPerSecond: 0, secondsLeft: NaN });
-/** Uploads that wait for a decision. */
-export const conflicts = signal(/** @type {Upload[]} */ ([]));
 /** What was left out of drops, to be said once. */
 export const leftOutNames = signal(0);
-
-export const summary = computed(() => {
-  phases.value;
-  const list = uploads.value;
-  const sum = { all: 0, done: 0, failed: 0, running: 0, paused: 0, conflict: 0, orphaned: 0, bytes: 0 };
-  for (const upload of list) {
-    const { phase } = upload.state.peek();
-    if (phase === "cancelled" || phase === "skipped") continue;
-    sum.all += 1;
-    sum.bytes += upload.size;
-    if (phase === "done") sum.done += 1;
-    else if (phase === "failed") sum.failed += 1;
-    else if (phase === "paused") sum.paused += 1;
-    else if (phase === "conflict") sum.conflict += 1;
-    else if (phase === "orphaned") sum.orphaned += 1;
-    else sum.running += 1;
-  }
-  return sum;
-});
-
-/** Bytes sent of all, painted with the progress. */
-export const sentTotal = signal(0);
 
 /** @param {Upload} upload @param {Event} event */
 export function dispatch(upload, event) {
@@ -342,5 +314,3 @@ export function report() {
   const rows = uploads.peek().map((upload) => [upload.state.peek().phase, upload.size, `s3://${upload.bucket}/${upload.key}`, upload.state.peek().reason].join("\t"));
   return ["state\tbytes\tobject\treason", ...rows].join("\n");
 }
-
-export { changed };

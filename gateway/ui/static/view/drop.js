@@ -2,9 +2,9 @@
  * Drops: files from the desktop are uploaded, rows are moved (Ctrl copies).
  */
 import { missing } from "../model/session.js";
-import { add } from "../upload/queue.js";
+import { add } from "../upload/board.js";
 import { fromTransfer } from "../upload/sources.js";
-import { bring } from "./actions.js";
+import { work } from "./actions.js";
 import { toast } from "./toasts.js";
 
 export const ROWS = "application/x-gateway-rows";
@@ -28,7 +28,7 @@ export function dropTarget(target) {
       if (!place || !data) return;
       event.preventDefault();
       event.stopPropagation();
-      if (data.types.includes(ROWS)) bring(event.ctrlKey ? "copy" : "move", JSON.parse(data.getData(ROWS)), place.bucket, place.prefix);
+      if (data.types.includes(ROWS)) work("bring", event.ctrlKey ? "copy" : "move", JSON.parse(data.getData(ROWS)), place.bucket, place.prefix);
       else {
         const words = missing("write", place.bucket, place.prefix);
         if (words) toast(words, { kind: "error" });

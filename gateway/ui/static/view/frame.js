@@ -12,21 +12,17 @@ import { prefer, prefs } from "../model/prefs.js";
 import { failure, load, locations, newRelease, online, owner, replaced, signInAgain, signOut, status, who } from "../model/session.js";
 import { forgetOwner } from "../model/store.js";
 import { base, display } from "../s3/names.js";
-import { cancelAll, pace, summary, unfinished, uploads, conflicts, decide } from "../upload/queue.js";
+import { busy, pace, share, summary, trayWanted, uploads } from "../upload/board.js";
 import { up } from "./actions.js";
 import { Banner, Problem, details } from "./banner.js";
 import { Copy } from "./copy.js";
 import { Crumbs } from "./crumbs.js";
-import { Conflict } from "./dialogs/conflict.js";
-import { Dialogs, ask, dialogOpen } from "./dialogs/dialog.js";
-import { jump } from "./dialogs/jump.js";
+import { Dialogs, ask, dialogOpen, jump } from "./dialogs/dialog.js";
 import { List } from "./list.js";
 import { Menu, openMenu } from "./menu.js";
-import { Pane } from "./pane.js";
-import { Divider, Rail, Why, badge } from "./rail.js";
+import { Rail, Why, badge } from "./rail.js";
 import { Toasts } from "./toasts.js";
 import { Toolbar } from "./toolbar.js";
-import { Tray, busy, share } from "./tray.js";
 
 const help = async () => {
   const { Help } = await import("./dialogs/help.js");
@@ -41,10 +37,11 @@ function themeMenu(event) {
 
 /** @param {boolean} everywhere */
 async function leave(everywhere) {
-  const open = unfinished();
-  if (open.length) {
+  if (uploads.peek().length) {
+    const { cancelAll, unfinished } = await import("../upload/queue.js");
+    const open = unfinished();
     const { Leave } = await import("./dialogs/leave.js");
-    if (!(await ask(Leave, { uploads: open }))) return;
+    if (open.length && !(await ask(Leave, { uploads: open }))) return;
     cancelAll();
   }
   await signOut(everywhere, () => forgetOwner(owner.peek()));
@@ -88,7 +85,7 @@ function Header({ toggleRail, railOpen }) {
     <header class="header">
       <button class="icon-button rail-toggle" aria-label="Locations" aria-expanded=${railOpen ? "true" : "false"} onClick=${toggleRail}><${Icon} name="menu" /></button>
       <a class="brand" ...${link(at({}))}><${Icon} name="folder" /><span>Files</span></a>
-      <button class="jump" onClick=${() => jump()} aria-keyshortcuts="Control+K"><${Icon} name="search" /><span class="grow">Jump to a place</span><kbd>Ctrl K</kbd></button>
+      <button class="jump" aria-label="Jump to a place" onClick=${() => jump()} aria-keyshortcuts="Control+K"><${Icon} name="search" /><span class="grow">Jump to a place</span><kbd>Ctrl K</kbd></button>
       <span class="grow"></span>
       ${busy.value && html`<span class="moving muted num"><${Icon} name="transfers" />${count(running)}${pace.value.bytesPerSecond > 0 && ` · ${speed(pace.value.bytesPerSecond)}`}</span>`}
       <button class="icon-button" aria-label="Theme" aria-haspopup="menu" onClick=${themeMenu}><${Icon} name="theme" /></button>
@@ -144,15 +141,6 @@ function Lazy({ load: loader, member }) {
     loader().then((module) => setView(() => module[member]));
   }, []);
   return View ? html`<${View} />` : null;
-}
-
-/** Decisions about uploads, one dialog at a time. */
-function UploadConflicts() {
-  const [upload, ...others] = conflicts.value;
-  if (!upload) return null;
-  const answer = (/** @type {any} */ choice) => decide(upload, choice?.choice ?? "skip", choice?.forAll ?? false);
-  const batch = others.filter((other) => other.group === upload.group).length + uploads.value.filter((other) => other.group === upload.group && ["waiting", "checking"].includes(other.phase)).length;
-  return html`<${Conflict} key=${upload.id} name=${base(upload.key)} there=${upload.there} yours=${{ size: upload.size, modified: upload.lastModified }} others=${batch} done=${answer} />`;
 }
 
 /** @param {KeyboardEvent} event */
@@ -212,7 +200,7 @@ export function Frame() {
       <div class="body">
         ${rail && html`<div class="scrim" onClick=${() => setRail(false)}></div>`}
         <${Rail} close=${() => setRail(false)} />
-        <${Divider} label="Width of the locations" value=${prefs.value.railWidth} min=${160} max=${360} sign=${1} name="railWidth" />
+        
         <main id="main" tabindex="-1">
           <${PageBanners} />
           ${page === "browse" && html`<div class="place"><${Crumbs} /><${Toolbar} /><${List} /></div>`}
@@ -220,11 +208,11 @@ export function Frame() {
           ${page === "keys" && html`<div class="page"><${Lazy} key="keys" load=${() => import("./pages/keys.js")} member="Keys" /></div>`}
           ${page === "shares" && html`<div class="page"><${Lazy} key="shares" load=${() => import("./pages/shares.js")} member="Shares" /></div>`}
         </main>
-        ${page === "browse" && open && html`<${Divider} label="Width of the details" value=${prefs.value.paneWidth} min=${320} max=${Math.round(innerWidth / 2)} sign=${-1} name="paneWidth" /><${Pane} />`}
+        ${page === "browse" && open && html`<${Lazy} load=${() => import("./pane.js")} member="Pane" />`}
       </div>
-      <${Tray} />
+      ${trayWanted.value && html`<${Lazy} load=${() => import("./tray.js")} member="Tray" />`}
     </div>
-    <${Toasts} /><${Menu} /><${Dialogs} /><${UploadConflicts} />
+    <${Toasts} /><${Menu} /><${Dialogs} />
     <div class="hidden" role="status" aria-live="polite">${polite.value}</div>
     <div class="hidden" role="alert" aria-live="assertive">${assertive.value}</div>
   `;

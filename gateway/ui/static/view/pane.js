@@ -1,7 +1,7 @@
 /**
  * The pane beside the list: preview, actions and facts of one object; full view of the same.
  */
-import { cls, html, useEffect, useState } from "../lib/dom.js";
+import { cls, html, style, useEffect, useState } from "../lib/dom.js";
 import { typing } from "../lib/focus.js";
 import { exact, iso, moment, size } from "../lib/format.js";
 import { Icon, iconFor } from "../lib/icons.js";
@@ -12,11 +12,16 @@ import { missing, may } from "../model/session.js";
 import * as s3 from "../s3/client.js";
 import { base, display, extension, parent, s3uri, unaddressable } from "../s3/names.js";
 import { isAbort } from "../s3/send.js";
-import { BY_ID, closePane, downloadKey, neighbour, refusal } from "./actions.js";
+import { BY_ID, closePane, neighbour, refusal } from "./actions.js";
+import { Divider } from "./rail.js";
+import { Tool } from "./tool.js";
+import { downloadKey } from "./work.js";
 import { Problem } from "./banner.js";
 import { Copy } from "./copy.js";
 import { openMenu } from "./menu.js";
 import { Preview } from "../preview/pick.js";
+
+style("preview");
 
 /** @typedef {{size: number, modified: string, type: string, encoding: string, etag: string, cls: string, version: string, restore: string, meta: [string, string][], facts: [string, string][]}} Head */
 
@@ -217,6 +222,7 @@ export function Pane() {
   const words = failure?.status === 404 ? text.gone(name) : failure?.status === 403 ? missing("read", bucket, parent(key)) || failure.message : undefined;
   return html`
     <aside class=${cls("pane", full && "full")} aria-label=${full ? "Full view" : "Details"} style=${{ "--pane": `${prefs.value.paneWidth}px` }} onKeyDown=${(/** @type {KeyboardEvent} */ event) => keys(event, full)}>
+      ${!full && html`<${Divider} label="Width of the details" value=${prefs.value.paneWidth} min=${320} max=${Math.round(innerWidth / 2)} sign=${-1} name="paneWidth" />`}
       <header class="pane-head">
         <${Icon} name=${iconFor(extension(name))} />
         <h2 class="grow" tabindex="-1"><bdi>${display(name)}</bdi></h2>
@@ -231,8 +237,8 @@ export function Pane() {
           </div>
           <div class="side">
           <div class="pane-actions">
-            <button class="button" aria-disabled=${why ? "true" : undefined} aria-description=${why || undefined} title=${why || undefined} onClick=${() => !why && downloadKey(bucket, key)}><${Icon} name="download" />Download</button>
-            <button class="button" aria-disabled=${shareWhy ? "true" : undefined} aria-description=${shareWhy || undefined} title=${shareWhy || undefined} onClick=${() => !shareWhy && BY_ID.share.run([row])}><${Icon} name="share" />Share</button>
+            <${Tool} icon="download" label="Download" why=${why} run=${() => downloadKey(bucket, key)} />
+            <${Tool} icon="share" label="Share" why=${shareWhy} run=${() => BY_ID.share.run([row])} />
             <button class="button" onClick=${() => BY_ID.link.run([row])}><${Icon} name="link" />Link</button>
             <button class="icon-button" aria-label="More actions" aria-haspopup="menu" onClick=${more}><${Icon} name="more" /></button>
           </div>

@@ -68,6 +68,7 @@ export function Rail({ close = () => {} }) {
         <li><a class=${cls("location", page === "keys" && "current")} aria-current=${page === "keys" ? "page" : undefined} ...${entry(at({ page: "keys" }))}><${Icon} name="key" /><span class="label">Access keys</span></a></li>
         <li><a class=${cls("location", page === "shares" && "current")} aria-current=${page === "shares" ? "page" : undefined} ...${entry(at({ page: "shares" }))}><${Icon} name="link" /><span class="label">Share links</span></a></li>
       </ul>
+      <${Divider} label="Width of the locations" value=${prefs.value.railWidth} min=${160} max=${360} sign=${1} name="railWidth" />
     </nav>
   `;
 }

@@ -10,10 +10,10 @@ import { HARD_CAP, SOFT_CAP } from "../model/listing.js";
 import { browse, go, place } from "../model/place.js";
 import { may, missing, status } from "../model/session.js";
 import { display, s3uri } from "../s3/names.js";
-import { uploads } from "../upload/queue.js";
+import { uploads } from "../upload/board.js";
 import { pick } from "./actions.js";
 import { Banner, Countdown, Problem } from "./banner.js";
-import { jump } from "./dialogs/jump.js";
+import { jump } from "./dialogs/dialog.js";
 import { size } from "../lib/format.js";
 import { PHASES } from "../lib/text.js";
 

@@ -12,17 +12,8 @@ import { clear, selected, subjects, totals } from "../model/selection.js";
 import { missing } from "../model/session.js";
 import { BY_ID, ACTIONS, newFolder, pick, refusal } from "./actions.js";
 import { openMenu } from "./menu.js";
-import { jump } from "./dialogs/jump.js";
-
-/** A button that stays visible when it cannot work, and says why. @param {{icon: string, label: string, why?: string, run: (event: MouseEvent) => void, primary?: boolean, danger?: boolean, menu?: boolean, compact?: boolean}} props */
-export function Tool({ icon, label, why = "", run, primary, danger, menu, compact }) {
-  return html`
-    <button class=${`button${primary ? " primary" : ""}${danger ? " danger-text" : ""}${compact ? " compact" : ""}`} aria-disabled=${why ? "true" : undefined} aria-haspopup=${menu ? "menu" : undefined}
-      aria-description=${why || undefined} title=${why || undefined} onClick=${(/** @type {MouseEvent} */ event) => (why ? say(why) : run(event))}>
-      <${Icon} name=${icon} /><span>${label}</span>${menu && html`<${Icon} name="down" />`}
-    </button>
-  `;
-}
+import { Tool } from "./tool.js";
+import { jump } from "./dialogs/dialog.js";
 
 const camera = matchMedia("(pointer: coarse)");
 

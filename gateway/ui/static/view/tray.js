@@ -9,8 +9,10 @@ import { PHASES, text } from "../lib/text.js";
 import * as jobs from "../model/jobs.js";
 import { base, display } from "../s3/names.js";
 import { ENDED, RUNNING } from "../upload/machine.js";
-import { cancelAll, choose, clearEnded, dispatch, leftOutNames, pace, pauseAll, phases, report, resumeAll, retryFailed, sentTotal, summary, uploads } from "../upload/queue.js";
+import { conflicts, pace, phases, sentTotal, share, summary, uploads } from "../upload/board.js";
+import { cancelAll, choose, clearEnded, decide, dispatch, leftOutNames, pauseAll, report, resumeAll, retryFailed } from "../upload/queue.js";
 import { Copy } from "./copy.js";
+import { Conflict } from "./dialogs/conflict.js";
 import { toast } from "./toasts.js";
 
 const open = signal(false);
@@ -18,10 +20,6 @@ const only = signal(/** @type {"all" | "failed" | "decision"} */ ("all"));
 const ROW = 44; // px, as the style sheet has it
 
 /** @typedef {import("../upload/queue.js").Upload} Upload */
-
-/** How far all uploads are, 0 to 1. */
-export const share = computed(() => (summary.value.bytes ? Math.min(1, sentTotal.value / summary.value.bytes) : 0));
-export const busy = computed(() => summary.value.running + summary.value.conflict > 0);
 
 /** @param {{part: number, label: string, kind?: string}} props */
 const Bar = ({ part, label, kind = "" }) => html`
@@ -198,6 +196,15 @@ function useAnnouncements() {
   }, [leftOutNames.value]);
 }
 
+/** Decisions about uploads, one dialog at a time. */
+function UploadConflicts() {
+  const [upload, ...others] = conflicts.value;
+  if (!upload) return null;
+  const answer = (/** @type {any} */ choice) => decide(upload, choice?.choice ?? "skip", choice?.forAll ?? false);
+  const batch = others.filter((other) => other.group === upload.group).length + uploads.value.filter((other) => other.group === upload.group && ["waiting", "checking"].includes(other.phase)).length;
+  return html`<${Conflict} key=${upload.id} name=${base(upload.key)} there=${upload.there} yours=${{ size: upload.size, modified: upload.lastModified }} others=${batch} done=${answer} />`;
+}
+
 export function Tray() {
   useAnnouncements();
   const { all, failed, running, paused, conflict, orphaned } = summary.value;
@@ -207,7 +214,7 @@ export function Tray() {
     ["failed", `Failed ${failed || ""}`],
     ["decision", `Needs a decision ${conflict + orphaned || ""}`],
   ]);
-  if (!any) return null;
+  if (!any) return html`<${UploadConflicts} />`;
   const going = running > 0;
   return html`
     <section class=${cls("tray", open.value && "open")} aria-label="Transfers">
@@ -234,5 +241,6 @@ export function Tray() {
         <${TransferList} />
       `}
     </section>
+    <${UploadConflicts} />
   `;
 }

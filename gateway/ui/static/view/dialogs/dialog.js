@@ -73,17 +73,24 @@ export function Dialog({ title, children, done, submit, action, danger = false, 
   return html`
     <dialog ref=${node} class=${wide ? "dialog wide" : "dialog"} aria-labelledby=${name} onCancel=${cancelled} onKeyDown=${keys}>
       <form method="dialog" onSubmit=${confirm}>
-        <header>
+        <div class="dialog-head">
           <h2 id=${name}>${title}</h2>
           ${!sticky && html`<button type="button" class="icon-button" aria-label="Close" onClick=${() => done()}><${Icon} name="close" /></button>`}
-        </header>
+        </div>
         <div class="content" tabindex="-1">${children}${failure && html`<${Problem} failure=${failure} />`}</div>
-        <footer>
+        <div class="dialog-foot">
           ${extra}<span class="grow"></span>
           ${cancel && html`<button type="button" class="button" onClick=${() => done()}>${cancel}</button>`}
           ${submit && html`<button type="submit" class=${danger ? "button primary danger" : "button primary"} disabled=${!ready || busy}>${action}</button>`}
-        </footer>
+        </div>
       </form>
     </dialog>
   `;
+}
+
+/** Ctrl+K. */
+export async function jump() {
+  if (dialogOpen()) return;
+  const { Jump } = await import("./jump.js");
+  await ask(Jump);
 }

@@ -8,7 +8,6 @@ import { known, locations } from "../../model/session.js";
 import { listPage } from "../../s3/client.js";
 import { display, extension, parent, typedPlace } from "../../s3/names.js";
 import { isAbort } from "../../s3/send.js";
-import { ask, dialogOpen } from "./dialog.js";
 import { Dialog } from "./dialog.js";
 
 const SUGGESTED = 50; // keys
@@ -33,7 +32,7 @@ const matchingLocations = (typed) =>
     .map(({ bucket, prefix }) => ({ bucket, key: prefix, words: `${bucket}/${prefix}`, icon: "bucket" }));
 
 /** @param {{done: (value?: any) => void}} props */
-function Jump({ done }) {
+export function Jump({ done }) {
   const [typed, setTyped] = useState("");
   const [found, setFound] = useState(/** @type {Suggestion[]} */ ([]));
   const [chosen, setChosen] = useState(0);
@@ -99,5 +98,3 @@ function Jump({ done }) {
     <//>
   `;
 }
-
-export const jump = () => (dialogOpen() ? undefined : ask(Jump));

@@ -1,0 +1,183 @@
+"""Accessible: axe, keyboard, contrast, reflow (UIA-1 to UIA-8, UI-38 to UI-40)."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.conftest import Opener, row
+from tests.ui.world import World
+
+AXE = (files("axe_core_python") / "axe.min.js").read_text("utf-8")
+STATIC = Path(__file__).resolve().parents[2] / "gateway" / "ui" / "static"
+SIZES = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 740}}
+
+
+def findings(page: Page) -> list[str]:
+    """Serious findings of axe, each with where it is."""
+    page.evaluate(AXE)
+    result = page.evaluate(
+        "() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+    )
+    return [
+        f"{v['id']}: {v['help']}: {n['html'][:160]}: {n.get('failureSummary', '')[:200]}"
+        for v in result["violations"]
+        if v["impact"] in {"serious", "critical"}
+        for n in v["nodes"][:4]
+    ]
+
+
+STATES = {
+    "locations": lambda page: page.goto("/ui/"),
+    "list": lambda page: page.goto("/ui/b/team-data/reports/2026/"),
+    "pane": lambda page: page.goto("/ui/b/team-data/reports/2026/notes.txt"),
+    "table": lambda page: page.goto("/ui/b/team-data/reports/2026/q3.csv?view=full"),
+    "keys": lambda page: page.goto("/ui/keys"),
+    "refused": lambda page: page.goto("/ui/b/nothing-here/"),
+}
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_uia_axe_finds_nothing_serious(opened: Opener, size: str, theme: str) -> None:
+    """On every page and in every theme and width."""
+    page = opened("/ui/", viewport=SIZES[size], color_scheme=theme)
+    found = {}
+    for name, go in STATES.items():
+        go(page)
+        expect(page.locator("h1").first).to_be_attached()
+        page.wait_for_load_state("networkidle")
+        if rows := findings(page):
+            found[name] = rows
+    page.goto("/ui/b/team-data/reports/2026/")
+    row(page, "q3.csv").locator(".check").click()
+    if rows := findings(page):
+        found["selection"] = rows
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    if rows := findings(page):
+        found["dialog"] = rows
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name=re.compile("^Account of")).click()
+    if rows := findings(page):
+        found["menu"] = rows
+
+    assert not found
+
+
+def channels(colour: str) -> list[float]:
+    return [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+
+
+def luminance(colour: str) -> float:
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels(colour)]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def contrast(one: str, two: str) -> float:
+    a, b = sorted((luminance(one), luminance(two)), reverse=True)
+    return (a + 0.05) / (b + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_uia_the_tokens_keep_their_contrast(theme: int) -> None:
+    """Text has 4.5:1 on every surface it stands on, lines have 3:1."""
+    text = (STATIC / "css" / "tokens.css").read_text("utf-8")
+    found = {
+        m[1]: m.groups()[1:]
+        for m in re.finditer(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\);", text)
+    }
+    colours = {name: pair[theme] for name, pair in found.items()}
+    surfaces = ["bg", "subtle", "hover", "selected"]
+
+    weak = [
+        (name, surface, round(contrast(colours[name], colours[surface]), 2))
+        for name in ("text", "muted", "accent", "danger", "warn", "ok")
+        for surface in surfaces
+        if contrast(colours[name], colours[surface])
+        < (4.5 if name in {"text", "muted", "accent"} or surface == "bg" else 4.0)
+    ]
+    weak += [
+        (name, f"{name}-bg", 0)
+        for name in ("danger", "warn", "ok")
+        if contrast(colours[name], colours[f"{name}-bg"]) < 4.5
+    ]
+    weak += [("line", s, 0) for s in ("bg", "subtle") if contrast(colours["line"], colours[s]) < 3]
+    assert contrast(colours["on-accent"], colours["accent"]) >= 4.5
+    assert not weak
+
+
+def test_ui_38_the_theme_is_kept_without_a_flash(opened: Opener) -> None:
+    """Dark chosen on a light system is dark before anything is painted."""
+    page = opened("/ui/", color_scheme="light")
+    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("menuitemradio", name="Dark").click()
+    assert (
+        page.evaluate("getComputedStyle(document.body).getPropertyValue('color')")
+        == "rgb(230, 234, 240)"
+    )
+
+    page.reload(wait_until="commit")
+
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+
+
+def test_ui_39_a_file_is_found_opened_and_left_by_keys(opened: Opener, world: World) -> None:
+    """Ctrl+K, Enter, Space, arrows, Esc; the focus is where the eye is."""
+    page = opened("/ui/")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox")).to_be_focused()
+    page.keyboard.type("team-data/reports/2026/not")
+    expect(page.get_by_role("option", name="notes.txt")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator(".pane h2")).to_have_text("notes.txt")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    row(page, "notes.txt").focus()
+    page.keyboard.press("Escape")
+    expect(page.locator(".pane")).to_have_count(0)
+    expect(row(page, "notes.txt")).to_be_focused()
+    page.keyboard.press("Alt+ArrowUp")
+    expect(row(page, "2026/")).to_be_focused()
+    page.keyboard.press("Shift+F10")
+    expect(page.get_by_role("menuitem", name="Open")).to_be_focused()
+    page.keyboard.press("Escape")
+
+    expect(row(page, "2026/")).to_be_focused()
+
+
+def test_uia_8_letters_can_be_switched_off(opened: Opener) -> None:
+    """Single letters act only in the list, and only where they are wanted."""
+    page = opened("/ui/b/team-data/reports/2026/")
+    page.get_by_role("button", name=re.compile("^Account of")).click()
+    page.get_by_role("menuitemradio", name="Single-letter keys").click()
+    row(page, "notes.txt").focus()
+    page.keyboard.press("n")
+
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_ui_40_nothing_scrolls_sideways_on_a_phone(opened: Opener) -> None:
+    """320 CSS pixels, every page; the rail is a sheet."""
+    page = opened("/ui/", viewport={"width": 320, "height": 640}, has_touch=True, is_mobile=True)
+    for path in (
+        "/ui/",
+        "/ui/b/team-data/reports/2026/",
+        "/ui/b/team-data/reports/2026/q3.csv",
+        "/ui/keys",
+    ):
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+    page.goto("/ui/b/team-data/reports/2026/")
+    page.get_by_role("button", name="Locations").tap()
+    page.get_by_role("navigation", name="Locations").get_by_role("link", name="home").tap()
+
+    expect(row(page, "hello.txt")).to_be_visible()
