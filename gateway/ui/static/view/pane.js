@@ -163,7 +163,7 @@ function Archived({ bucket, key_: key, head }) {
   const ongoing = /ongoing-request="true"/.test(head.restore);
   const restore = async () => {
     const [{ ask }, { Restore }] = await Promise.all([import("./dialogs/dialog.js"), import("./dialogs/restore.js")]);
-    await ask(Restore, { bucket, key });
+    await ask(Restore, { bucket, name: key });
   };
   return html`<div class="banner warn"><${Icon} name="archive" /><div class="grow"><p>${text.archived(head.cls)}${ongoing ? " A restore is under way." : ""}</p></div>${!ongoing && may("write", bucket, parent(key)) && html`<div class="actions"><button class="button" onClick=${restore}>Restore…</button></div>`}</div>`;
 }

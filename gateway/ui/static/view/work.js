@@ -87,7 +87,7 @@ export async function zip(rows) {
 /** @param {Row[]} rows */
 export async function share(rows) {
   const { Share } = await import("./dialogs/share.js");
-  await ask(Share, { bucket: bucket(), key: keyOf(rows[0]), folder: rows[0].folder });
+  await ask(Share, { bucket: bucket(), name: keyOf(rows[0]), folder: rows[0].folder });
 }
 
 /** @param {Row[]} rows @param {"move" | "copy"} operation */

@@ -60,7 +60,7 @@ export function Move({ rows, operation, bucket: fromBucket, prefix: fromPrefix, 
       <fieldset><legend>If a name exists</legend><div class="options">
         ${[["ask", "Ask"], ["replace", "Replace"], ["rename", "Keep both"], ["skip", "Skip"]].map(([value, label]) => html`<label key=${value} class="check-line"><input type="radio" name=${name} checked=${ifExists === value} onChange=${() => setIfExists(value)} />${label}</label>`)}
       </div></fieldset>
-      ${(why || same) && html`<p class="small danger-text">${why || "They are here already."}</p>`}
+      ${(why || same) && html`<p class=${why ? "small danger-text" : "small muted"}>${why || "They are here already: choose another folder."}</p>`}
     <//>
   `;
 }

@@ -7,8 +7,8 @@ import { Dialog } from "./dialog.js";
 
 const TIERS = [["Standard", "Standard: some hours"], ["Bulk", "Bulk: cheapest, up to two days"], ["Expedited", "Expedited: minutes, dearest"]];
 
-/** @param {{bucket: string, key: string, done: (value?: any) => void}} props */
-export function Restore({ bucket, key, done }) {
+/** @param {{bucket: string, name: string, done: (value?: any) => void}} props */
+export function Restore({ bucket, name: key, done }) {
   const [days, setDays] = useState(7);
   const [tier, setTier] = useState("Standard");
   return html`

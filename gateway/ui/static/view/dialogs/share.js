@@ -17,8 +17,8 @@ const TERMS = /** @type {const} */ ([
   [30 * 24 * HOUR, "30 days"],
 ]);
 
-/** @param {{bucket: string, key: string, folder: boolean, done: (value?: any) => void}} props */
-export function Share({ bucket, key, folder, done }) {
+/** @param {{bucket: string, name: string, folder: boolean, done: (value?: any) => void}} props */
+export function Share({ bucket, name: key, folder, done }) {
   const [allow, setAllow] = useState("view");
   const [term, setTerm] = useState(/** @type {number} */ (7 * 24 * HOUR));
   const [date, setDate] = useState("");

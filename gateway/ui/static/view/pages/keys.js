@@ -63,7 +63,7 @@ function Snippets({ made }) {
     </div>
     <div id="snippet" role="tabpanel" aria-labelledby=${`tab-${row.id}`} class="stack">
       <${Snippet} text=${row.setup} label=${`set-up for ${row.label}`} />
-      <p class="small muted">${row.note}</p>
+      <p class="small muted">${row.note.split("`").map((part, i) => (i % 2 ? html`<code>${part}</code>` : part))}</p>
       <${Snippet} text=${row.test} label=${`test for ${row.label}`} />
     </div>
   `;
