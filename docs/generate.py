@@ -221,9 +221,27 @@ def metrics() -> str:
 
 
 def api() -> str:
-    from gateway.app import api_rows
+    import tempfile
 
-    rows = [[f"`{r.method} {r.path}`", r.who.value, r.summary] for r in api_rows() if not r.page]
+    from gateway.app import App
+    from gateway.demo.world import write_files
+
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(
+            write_files(
+                Path(folder),
+                listen="127.0.0.1:8080",
+                url="http://127.0.0.1:8080",
+                issuer="http://127.0.0.1:8081/pool",
+                client_id="client",
+                client_secret="not-used-for-the-reference",
+                s3="http://127.0.0.1:8082",
+            )
+        )
+        app.audit.close()
+    rows = [
+        [f"`{r.method} {r.path}`", r.who.value, r.summary] for r in app.routes.rows if not r.page
+    ]
     return (
         "# The API\n\n" + NOTE + "Bodies are JSON; errors are `application/problem+json` (RFC 9457). "
         "`GET /api/openapi.json` describes all of it for programs.\n\n"

@@ -36,6 +36,8 @@ from gateway.server import forward_auth
 from gateway.server.accesskeys import AccessKeys
 from gateway.server.admin import Admin, Readiness
 from gateway.server.authenticate import Authenticator
+from gateway.server.cli_login import CliLogin
+from gateway.server.doctor import Doctor
 from gateway.server.exchange import Request
 from gateway.server.forward_auth import ForwardAuth
 from gateway.server.front import Front
@@ -199,6 +201,14 @@ class App:
             *self.login.routes(),
             *self.keys.routes(),
             *forward_auth.routes(self.forward_auth),
+            *CliLogin(
+                self.access,
+                self.store,
+                self.pages,
+                revoked=self.sessions.revoked,
+                failures=self.failures,
+            ).routes(),
+            *Doctor().routes(),
             Route(
                 method="GET",
                 path="/ui/{place...}",

@@ -203,7 +203,7 @@ KEY_SETS = Count(
 STATE_ERRORS = Count("gateway_state_errors", "Calls to the state store that failed.")
 RELOADS = Count(
     "gateway_config_reloads",
-    "Configurations read again, by outcome (ok, refused).",
+    "Configurations read again, by outcome (done, failed).",
     ("outcome",),
 )
 GENERATION = Level(

@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
 from gateway.errors import Acts
 from gateway.identity import Method, Proof
@@ -54,16 +55,15 @@ class Pages:
     def __init__(self, *, static: str, assets: Sequence[str] = ()) -> None:
         """`static` is the address of the static files; `assets` the modules that the browser page preloads."""
         self._environment = Environment(
-            loader=PackageLoader("gateway", "ui/templates"),
+            # Read once, here: a template looked for while a request waits would block all others.
+            loader=DictLoader(_templates()),
+            auto_reload=False,
             autoescape=select_autoescape(default=True, default_for_string=True),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            auto_reload=False,
         )
         self._environment.globals["static"] = static
-        for name in self._environment.list_templates():
-            self._environment.get_template(name)  # read now: no request waits for a disk
         self._static = static
         self._assets = tuple(assets)
 
@@ -182,6 +182,13 @@ class Pages:
             sign_in=_way_back(refused),
             sign_out=_sign_out(ex),
         )
+
+
+def _templates() -> dict[str, str]:
+    folder = files("gateway") / "ui" / "templates"
+    return {
+        one.name: one.read_text("utf-8") for one in folder.iterdir() if one.name[-5:] == ".html"
+    }
 
 
 def plain_policy(ex: Exchange, forms: str = "'self'") -> str:

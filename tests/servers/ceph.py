@@ -23,7 +23,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph-authtool", "monmaptool", "ceph")
+PROGRAMS = (
+    "ceph-mon",
+    "ceph-osd",
+    "radosgw",
+    "radosgw-admin",
+    "ceph-authtool",
+    "monmaptool",
+    "ceph",
+)
 ACCESS_KEY, SECRET_KEY = "0555b35654ad1656d804", "h7GhxuBLTrlhVUyxSPUKUV8r2EI4ngqJxD7iBdBYLhwluN30"
 
 
@@ -115,9 +123,7 @@ class _Cluster:
         self.daemons: list[subprocess.Popen[bytes]] = []
 
     def run(self, *command: str, timeout: float = 60) -> str:
-        done = subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=timeout
-        )
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=timeout)
         return done.stdout
 
     def spawn(self, *command: str) -> None:
@@ -133,21 +139,101 @@ class _Cluster:
             (self.folder / name).mkdir()
         self.config.write_text(_config(self.folder, self.port, self.mon))
         ring = f"{folder}/keyring"
-        self.run("ceph-authtool", "--create-keyring", ring, "--gen-key", "-n", "mon.", "--cap", "mon", "allow *")
-        self.run("ceph-authtool", ring, "--gen-key", "-n", "client.admin", "--cap", "mon", "allow *", "--cap", "osd", "allow *", "--cap", "mgr", "allow *")
-        self.run("ceph-authtool", ring, "--gen-key", "-n", "client.rgw", "--cap", "mon", "allow rw", "--cap", "osd", "allow rwx", "--cap", "mgr", "allow rw")
-        fsid = next(line.split(" = ")[1] for line in self.config.read_text().splitlines() if line.startswith("fsid"))
-        self.run("monmaptool", "--create", "--clobber", "--fsid", fsid, "--addv", "a", f"[v2:127.0.0.1:{self.mon[0]}/0,v1:127.0.0.1:{self.mon[1]}/0]", f"{folder}/monmap")
-        self.run("ceph-mon", "-c", config, "--mkfs", "-i", "a", "--monmap", f"{folder}/monmap", "--keyring", ring)
+        self.run(
+            "ceph-authtool",
+            "--create-keyring",
+            ring,
+            "--gen-key",
+            "-n",
+            "mon.",
+            "--cap",
+            "mon",
+            "allow *",
+        )
+        self.run(
+            "ceph-authtool",
+            ring,
+            "--gen-key",
+            "-n",
+            "client.admin",
+            "--cap",
+            "mon",
+            "allow *",
+            "--cap",
+            "osd",
+            "allow *",
+            "--cap",
+            "mgr",
+            "allow *",
+        )
+        self.run(
+            "ceph-authtool",
+            ring,
+            "--gen-key",
+            "-n",
+            "client.rgw",
+            "--cap",
+            "mon",
+            "allow rw",
+            "--cap",
+            "osd",
+            "allow rwx",
+            "--cap",
+            "mgr",
+            "allow rw",
+        )
+        fsid = next(
+            line.split(" = ")[1]
+            for line in self.config.read_text().splitlines()
+            if line.startswith("fsid")
+        )
+        self.run(
+            "monmaptool",
+            "--create",
+            "--clobber",
+            "--fsid",
+            fsid,
+            "--addv",
+            "a",
+            f"[v2:127.0.0.1:{self.mon[0]}/0,v1:127.0.0.1:{self.mon[1]}/0]",
+            f"{folder}/monmap",
+        )
+        self.run(
+            "ceph-mon",
+            "-c",
+            config,
+            "--mkfs",
+            "-i",
+            "a",
+            "--monmap",
+            f"{folder}/monmap",
+            "--keyring",
+            ring,
+        )
         self.spawn("ceph-mon", "-c", config, "-i", "a", "-f")
         _until(lambda: bool(self.ceph("status")), 30)
         osd = str(uuid.uuid4())
-        self.run("ceph-authtool", "--create-keyring", f"{folder}/osd/keyring", "--gen-key", "-n", "osd.0")
-        key = self.run("ceph-authtool", f"{folder}/osd/keyring", "-n", "osd.0", "--print-key").strip()
+        self.run(
+            "ceph-authtool", "--create-keyring", f"{folder}/osd/keyring", "--gen-key", "-n", "osd.0"
+        )
+        key = self.run(
+            "ceph-authtool", f"{folder}/osd/keyring", "-n", "osd.0", "--print-key"
+        ).strip()
         secret = self.folder / "osd" / "secret.json"
         secret.write_text(json.dumps({"cephx_secret": key}))
         self.ceph("osd", "new", osd, "-i", str(secret))
-        self.run("ceph-osd", "-c", config, "-i", "0", "--mkfs", "--osd-uuid", osd, "--keyring", f"{folder}/osd/keyring")
+        self.run(
+            "ceph-osd",
+            "-c",
+            config,
+            "-i",
+            "0",
+            "--mkfs",
+            "--osd-uuid",
+            osd,
+            "--keyring",
+            f"{folder}/osd/keyring",
+        )
         self.spawn("ceph-osd", "-c", config, "-i", "0", "--keyring", f"{folder}/osd/keyring", "-f")
         _until(lambda: "1 up" in self.ceph("osd", "stat"), 30)
         self.spawn("radosgw", "-c", config, "-n", "client.rgw", "--rgw-data", f"{folder}/rgw", "-f")
