@@ -58,14 +58,19 @@ def conflict(page: Page, world: World) -> None:
 
 def tray(page: Page, world: World) -> None:
     _settled(page, PLACE)
-    world.s3.bend(lambda s: s.method == "PUT" and s.path.endswith("bad.bin"), status=400, code="InvalidArgument")
+    world.s3.bend(
+        lambda s: s.method == "PUT" and s.path.endswith("bad.bin"),
+        status=400,
+        code="InvalidArgument",
+    )
     uploads(page, ["one.txt", "two.txt", "bad.bin"])
     expect(page.locator(".headline")).to_contain_text("1 failed")
 
 
 def uploads(page: Page, names: list[str]) -> None:
     data = page.evaluate_handle(
-        "names => { const d = new DataTransfer(); for (const n of names) d.items.add(new File(['x'.repeat(90000)], n)); return d; }", names
+        "names => { const d = new DataTransfer(); for (const n of names) d.items.add(new File(['x'.repeat(90000)], n)); return d; }",
+        names,
     )
     page.dispatch_event(".list", "drop", {"dataTransfer": data})
 
@@ -120,7 +125,11 @@ SCREENS: dict[str, Callable[[Page, World], None]] = {
     "folder": keyed("notes.txt", "n"),
     "jump": keyed("notes.txt", "Control+k"),
     "help": keyed("notes.txt", "?"),
-    "row-menu": lambda page, world: (_settled(page, PLACE), row(page, "notes.txt").focus(), page.keyboard.press("Shift+F10"))[0],
+    "row-menu": lambda page, world: (
+        _settled(page, PLACE),
+        row(page, "notes.txt").focus(),
+        page.keyboard.press("Shift+F10"),
+    )[0],
     "account": menu("Account of"),
     "keys": go("/ui/keys"),
     "key-made": new_key,
@@ -135,7 +144,9 @@ def shoot(browser: Browser, world: World, wanted: set[str]) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     for theme in ("light", "dark"):
         for size, viewport in SIZES.items():
-            context = browser.new_context(base_url=world.url, viewport=viewport, color_scheme=theme, reduced_motion="reduce")
+            context = browser.new_context(
+                base_url=world.url, viewport=viewport, color_scheme=theme, reduced_motion="reduce"
+            )
             context.set_default_timeout(8000)
             page = context.new_page()
             sign_in(page, world, "ada")

@@ -1,0 +1,77 @@
+"""Access keys and the lines to paste (UI-36)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.conftest import Opener
+from tests.ui.world import World
+
+
+def create(page: Page, name: str) -> None:
+    page.get_by_role("button", name="Create", exact=True).first.click()
+    page.get_by_role("textbox", name="Name").fill(name)
+    page.get_by_role("dialog").get_by_role("button", name="Create").click()
+    expect(page.get_by_text("This secret is shown once.")).to_be_visible()
+
+
+def snippets(page: Page, tab: str) -> list[str]:
+    page.get_by_role("tab", name=tab).click()
+    return page.get_by_role("tabpanel").locator("pre").all_inner_texts()
+
+
+def test_ui_36_the_boto3_lines_run_as_they_stand_until_the_key_is_revoked(
+    opened: Opener, world: World
+) -> None:
+    """Made, pasted, run; revoked, and the next request fails."""
+    botocore = pytest.importorskip("botocore.exceptions")
+    page = opened("/ui/keys")
+    create(page, "laptop")
+    code = "\n".join(snippets(page, "boto3"))
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, "snippet", "exec"), {})  # what a person would paste
+    assert "summary.csv" in out.getvalue()
+    page.get_by_role("button", name="Revoke laptop").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("button", name="Revoke laptop")).to_have_count(0)
+
+    with pytest.raises(botocore.ClientError):
+        exec(compile(code, "snippet", "exec"), {})  # the same lines again
+
+
+def test_ui_36_every_program_has_complete_lines(opened: Opener, world: World) -> None:
+    """Each holds the real endpoint, the key and a place; the keyless way stands first."""
+    page = opened("/ui/keys")
+    create(page, "all")
+    key = page.locator(".secret .value").first.inner_text()
+    tabs = page.get_by_role("tab").all_inner_texts()
+    assert tabs[0] == "keyless"
+    host = world.url.removeprefix("http://")
+
+    for tab in tabs[1:]:
+        text = "\n".join(snippets(page, tab))
+        assert key in text and host in text, tab
+    assert "gateway login" in snippets(page, "keyless")[0]
+
+
+def test_ui_36_the_secret_is_seen_once(opened: Opener) -> None:
+    """It cannot be closed by accident, and is nowhere after it was."""
+    page = opened("/ui/keys")
+    create(page, "once")
+    secret = page.locator(".secret .value").nth(1).inner_text()
+    close = page.locator(".secret").get_by_role("button", name="Close")
+    expect(close).to_be_disabled()
+    page.get_by_label("I have saved it").check()
+    close.click()
+
+    page.reload()
+
+    expect(page.get_by_role("rowheader", name="once")).to_be_visible()
+    assert secret not in page.content()
+    assert not re.search(re.escape(secret), page.evaluate("JSON.stringify({...localStorage})"))
