@@ -45,7 +45,7 @@ def module_map() -> str:
                 continue
             if path.name == "__init__.py" and folder == "":
                 continue
-            lines.append(f"  {str(relative):28} {first_sentence(path)}")
+            lines.append(f"  {relative!s:28} {first_sentence(path)}")
         lines.append("")
     return "```\ngateway/\n" + "\n".join(lines).rstrip() + "\n```\n"
 
@@ -87,7 +87,7 @@ def sections(model: Any, prefix: str) -> Iterator[tuple[str, Any, str]]:
         for part in models_in(info.annotation):
             if isinstance(part, type) and issubclass(part, BaseModel):
                 name = f"{prefix}.{field}" if prefix else field
-                variants = [p for p in models_in(info.annotation)]
+                variants = models_in(info.annotation)
                 if len(variants) > 1:
                     kind = part.model_fields["type"]
                     label = (get_args(kind.annotation) or ("?",))[0]
@@ -167,10 +167,7 @@ def operations() -> str:
     rows = []
     for op in sorted(OPERATIONS.values(), key=lambda row: row.name):
         actions = ", ".join(f"`{need.action}`" for need in op.needs) or "none"
-        if op.never:
-            carried = "never"
-        else:
-            carried = "yes" if op.prefixed else "whole buckets only"
+        carried = "never" if op.never else "yes" if op.prefixed else "whole buckets only"
         verbs = [
             verb
             for verb, held in VERBS.items()

@@ -101,7 +101,7 @@ class Line:
             answer = self._exchange(connection, body)
             data = answer.read()
         except (OSError, http.client.HTTPException) as away:
-            raise Unreachable(f"{self.authority}: {away or type(away).__name__}") from away
+            raise Unreachable(f"{self.authority}: {str(away) or type(away).__name__}") from away
         finally:
             connection.close()
         fields = {name.lower(): value for name, value in answer.getheaders()}

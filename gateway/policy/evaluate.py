@@ -92,7 +92,9 @@ def _service(entitlements: Entitlements, need: Requirement) -> Outcome:
             return Outcome(need, None, DENIED_BY_RULE, deny.rule)
     if not entitlements.may_list_buckets:
         return Outcome(need, None, NOT_SIGNED_IN)
-    if not all(_left_of_all(narrowing, need.action) for narrowing in entitlements.identity.narrowed):
+    if not all(
+        _left_of_all(narrowing, need.action) for narrowing in entitlements.identity.narrowed
+    ):
         return Outcome(need, None, NARROWED_AWAY)
     return Outcome(need, None, GRANTED)
 
