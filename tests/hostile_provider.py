@@ -230,6 +230,10 @@ class HostileProvider:
             given = tuple(dict(parse_qsl(f"x={part}"))["x"] for part in (user, password))  # type: ignore[assignment]
         return given == (self.client_id, self.client_secret)
 
+    def issue_refresh(self, nonce: str) -> str:
+        """A refresh token without a login."""
+        return self._new(_Grant(nonce, "", self.sub, int(self.clock().timestamp())))
+
     def _new(self, grant: _Grant) -> str:
         token = secrets.token_urlsafe(24)
         self._refresh[token] = (grant, None)

@@ -35,6 +35,7 @@ from gateway.state import MemoryStore, StateStore
 from tests.hostile_provider import Clock, HostileProvider
 
 KEY = b"k" * 32
+PAGES = Pages(static="/ui/static/test")
 NAMED = frozenset({"cognito:groups"})
 
 
@@ -129,7 +130,7 @@ def make_gateway(
     gateway.login = Login(
         providers=providers,
         sessions=gateway.sessions,
-        pages=Pages(static="/ui/static/test"),
+        pages=PAGES,
         entitle=lambda identity, snapshot: cast(Any, None),
         explain=Explained(),
         named=lambda snapshot: NAMED,

@@ -177,14 +177,14 @@ class Sessions:
         if chosen and now.timestamp() < session.due:
             return active
         if chosen and self._refresher.paused(session.sid, now):
-            return _standing(session, now)
+            return _standing(session, terms, now)
         try:
             record = await self._records.read(session, now)
         except StateError:
             # Claims that were chosen for other rules must not meet these: a deny may be missed.
             if not chosen:
                 raise
-            return _standing(session, now)
+            return _standing(session, terms, now)
         if record is not None and now.timestamp() >= record.due:
             due = record.due
             try:
@@ -193,7 +193,7 @@ class Sessions:
                 if now.timestamp() >= due + GRACE.total_seconds():
                     return None
                 if chosen:
-                    return session
+                    return _used(session, terms, now)
         return None if record is None else self._adopted(active, record, terms)
 
     def _adopted(self, session: Session, record: Record, terms: Terms) -> Session | None:
@@ -362,6 +362,14 @@ class Sessions:
         return self._identify(issuer, owner.claims)
 
 
-def _standing(session: Session, now: datetime) -> Session | None:
+def _standing(session: Session, terms: Terms, now: datetime) -> Session | None:
     """The old claims stand for an hour past `due` (SES-7), and no longer."""
-    return session if now.timestamp() < session.due + GRACE.total_seconds() else None
+    stands = now.timestamp() < session.due + GRACE.total_seconds()
+    return _used(session, terms, now) if stands else None
+
+
+def _used(session: Session, terms: Terms, now: datetime) -> Session:
+    """The session itself, or with this activity in it where that has to be written down."""
+    return (
+        replace(session, active=int(now.timestamp())) if session.worn(now, terms.idle) else session
+    )
