@@ -1,8 +1,8 @@
 /**
  * The pane beside the list: preview, actions and facts of one object; full view of the same.
  */
-import { cls, html, style, useEffect, useState } from "../lib/dom.js";
-import { typing } from "../lib/focus.js";
+import { cls, html, style, useEffect, useRef, useState } from "../lib/dom.js";
+import { focusList, typing } from "../lib/focus.js";
 import { exact, iso, moment, size } from "../lib/format.js";
 import { Icon, iconFor } from "../lib/icons.js";
 import { text } from "../lib/text.js";
@@ -188,6 +188,7 @@ export function Pane() {
   const [failure, setFailure] = useState(/** @type {any} */ (null));
   const [round, again] = useState(0);
   const off = unaddressable(key);
+  const title = useRef(/** @type {HTMLElement | null} */ (null));
 
   useEffect(() => {
     const controller = new AbortController();
@@ -203,9 +204,14 @@ export function Pane() {
   }, [key]);
   useEffect(() => {
     if (!full) return undefined;
+    // Keys belong to what fills the page, not to the list below it.
+    title.current?.focus();
     const listen = (/** @type {KeyboardEvent} */ event) => !event.defaultPrevented && keys(event, true);
     addEventListener("keydown", listen);
-    return () => removeEventListener("keydown", listen);
+    return () => {
+      removeEventListener("keydown", listen);
+      focusList();
+    };
   }, [full]);
   if (!key) return null;
 
@@ -225,7 +231,7 @@ export function Pane() {
       ${!full && html`<${Divider} label="Width of the details" value=${prefs.value.paneWidth} min=${320} max=${Math.round(innerWidth / 2)} sign=${-1} name="paneWidth" />`}
       <header class="pane-head">
         <${Icon} name=${iconFor(extension(name))} />
-        <h2 class="grow" tabindex="-1"><bdi>${display(name)}</bdi></h2>
+        <h2 ref=${title} class="grow" tabindex="-1"><bdi>${display(name)}</bdi></h2>
         ${full && html`<button class="icon-button" aria-label="Previous file" onClick=${() => neighbour(-1)}><${Icon} name="left" /></button><button class="icon-button" aria-label="Next file" onClick=${() => neighbour(1)}><${Icon} name="right" /></button>`}
         <button class="icon-button" aria-label=${full ? "Leave full view" : "Full view"} aria-pressed=${full ? "true" : "false"} onClick=${() => adjust({ view: full ? "" : "full" })}><${Icon} name="expand" /></button>
         <button class="icon-button" aria-label="Close" onClick=${closePane}><${Icon} name="close" /></button>

@@ -35,7 +35,7 @@ const matchingLocations = (typed) =>
 export function Jump({ done }) {
   const [typed, setTyped] = useState("");
   const [found, setFound] = useState(/** @type {Suggestion[]} */ ([]));
-  const [chosen, setChosen] = useState(0);
+  const [chosen, setChosen] = useState(-1);
   const list = useMemo(() => uid("suggestions"), []);
   const node = useRef(/** @type {HTMLElement | null} */ (null));
 
@@ -51,7 +51,7 @@ export function Jump({ done }) {
         const page = await listPage(target.bucket, { prefix: target.key, size: SUGGESTED, signal: controller.signal });
         const names = [...page.prefixes, ...page.keys.map((entry) => entry.Key)].filter((key) => key !== target.key || !key.endsWith("/"));
         setFound(names.map((key) => ({ bucket: target.bucket, key, words: key, icon: key.endsWith("/") ? "folder" : iconFor(extension(key)) })));
-        setChosen(0);
+        setChosen(-1);
       } catch (error) {
         if (!isAbort(error)) setFound([]);
       }
@@ -75,19 +75,19 @@ export function Jump({ done }) {
   };
   const exact = meant(typed);
   // Enter lands on the suggestion that is what was typed, else on the names that begin so.
-  const submit = () => land(chosen > 0 || !exact ? rows[chosen] : (rows.find((row) => row.bucket === exact.bucket && (row.key === exact.key || row.key === `${exact.key}/`)) ?? (typed ? undefined : rows[0])));
+  const submit = () => land(chosen >= 0 || !exact ? rows[Math.max(0, chosen)] : (rows.find((row) => row.bucket === exact.bucket && (row.key === exact.key || row.key === `${exact.key}/`)) ?? (typed ? undefined : rows[0])));
   const keys = (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step === undefined || !rows.length) return;
     event.preventDefault();
-    const next = (chosen + step + rows.length) % rows.length;
+    const next = chosen < 0 ? (step > 0 ? 0 : rows.length - 1) : (chosen + step + rows.length) % rows.length;
     setChosen(next);
     node.current?.children[next]?.scrollIntoView({ block: "nearest" });
   };
   return html`
     <${Dialog} title="Jump to a place" done=${done} submit=${submit} action="Go" ready=${typed !== "" || rows.length > 0} cancel=${null} wide=${true}>
-      <input class="field mono" role="combobox" aria-label="Name, bucket/prefix or s3:// address" aria-expanded=${rows.length ? "true" : "false"} aria-controls=${list} aria-activedescendant=${rows.length ? `${list}-${chosen}` : undefined}
-        placeholder="name, bucket/prefix or s3://bucket/prefix" value=${typed} spellcheck=${false} autocapitalize="off" autocomplete="off" onInput=${(/** @type {any} */ event) => (setTyped(event.target.value), setChosen(0))} onKeyDown=${keys} />
+      <input class="field mono" role="combobox" aria-label="Name, bucket/prefix or s3:// address" aria-expanded=${rows.length ? "true" : "false"} aria-controls=${list} aria-activedescendant=${chosen >= 0 ? `${list}-${chosen}` : undefined}
+        placeholder="name, bucket/prefix or s3://bucket/prefix" value=${typed} spellcheck=${false} autocapitalize="off" autocomplete="off" onInput=${(/** @type {any} */ event) => (setTyped(event.target.value), setChosen(-1))} onKeyDown=${keys} />
       <ul class="suggestions" id=${list} role="listbox" aria-label="Places" ref=${node}>
         ${rows.map((row, i) => html`
           <li key=${`${row.bucket}/${row.key}/${i}`} id=${`${list}-${i}`} role="option" aria-selected=${i === chosen ? "true" : "false"} class=${i === chosen ? "chosen" : ""} onClick=${() => (land(row), done(true))}>
