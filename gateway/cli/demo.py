@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +86,11 @@ def _usual_port() -> int:
     return PORT
 
 
+def _this_command() -> str:
+    """How this program is called from another shell: its path, where it is not on the PATH."""
+    return "gateway" if shutil.which("gateway") else sys.argv[0]
+
+
 def told(world: World) -> str:
     """What a person reads: the address, who can sign in, and what to paste."""
     facts = world.facts()
@@ -122,7 +129,7 @@ def told(world: World) -> str:
         "",
         "  As yourself, with keys that renew by themselves (signs in by browser):",
         "",
-        f"    gateway login {url} --profile demo && aws --profile demo s3 ls",
+        f"    {_this_command()} login {url} --profile demo && aws --profile demo s3 ls",
         "",
         f"  Configuration, policies and the audit log are in {facts['folder']}",
         "  Everything here is forgotten when it ends. Ctrl-C ends it.",
