@@ -198,7 +198,7 @@ def test_ui_53_an_edit_is_saved_unless_somebody_was_faster(opened: Opener, world
     page.get_by_label("Content of notes.txt").fill("mine")
     world.s3.put("acme-team", "reports/2026/notes.txt", b"theirs", content_type="text/plain")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Somebody changed this file")).to_be_visible()
+    expect(page.locator(".pane .banner", has_text="Somebody changed this file")).to_be_visible()
 
     page.get_by_role("button", name="Keep mine as a copy").click()
 

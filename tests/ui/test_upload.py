@@ -267,13 +267,15 @@ def test_ui_19_a_taken_name_is_asked_about(
 
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator(".row")).to_have_count(len(names))
-    found = {
-        key.rsplit("/", 1)[1]
-        for key in world.s3.buckets["acme-team"]
-        if key.startswith("reports/2025/")
-    }
-    assert found == names
-    assert world.s3.body("acme-team", "reports/2025/summary.txt") == kept
+
+    def there() -> set[str]:
+        keys = world.s3.buckets["acme-team"]
+        return {key.rsplit("/", 1)[1] for key in keys if key.startswith("reports/2025/")}
+
+    until(
+        page,
+        lambda: there() == names and world.s3.body("acme-team", "reports/2025/summary.txt") == kept,
+    )
 
 
 def test_ui_19_one_answer_serves_the_batch(opened: Opener, world: World) -> None:

@@ -8,7 +8,7 @@ const channel = new BroadcastChannel("gateway");
 /** @type {Map<string, Set<(message: any) => void>>} */
 const listeners = new Map();
 
-channel.onmessage = ({ data }) => {
+channel.onmessage = (/** @type {MessageEvent} */ { data }) => {
   for (const listener of listeners.get(data?.kind) ?? []) listener(data);
 };
 

@@ -36,7 +36,7 @@ export class Job {
   }
 }
 
-/** Jobs of this person, newest last. @type {import("../lib/dom.js").signal<Job[]>} */
+/** Jobs of this person, newest last. @type {import("../lib/dom.js").Signal<Job[]>} */
 export const jobs = signal(/** @type {Job[]} */ ([]));
 /** The last job that ended, for the announcement. */
 export const ended = signal(/** @type {Job | null} */ (null));

@@ -260,10 +260,10 @@ export const folderRow = (name) => ({ name, folder: true, size: NaN, modified: N
 
 /** @type {Map<string, Listing>} */
 const places = new Map();
-/** @type {import("../lib/dom.js").signal<Listing | null>} */
+/** @type {import("../lib/dom.js").Signal<Listing | null>} */
 export const current = signal(/** @type {Listing | null} */ (null));
 /** Indices into the rows of `current`, in the order shown. */
-export const visible = signal(new Uint32Array(0));
+export const visible = signal(/** @type {Uint32Array} */ (new Uint32Array(0)));
 
 /** @param {string} bucket @param {string} prefix @param {string} [starts] */
 const nameOf = (bucket, prefix, starts = "") => `${bucket}/${prefix}\n${starts}`;

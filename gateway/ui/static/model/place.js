@@ -73,7 +73,7 @@ export function href(place) {
 }
 
 export const place = signal(parse(location.pathname, location.search));
-/** What was kept with the history entry that is shown now: scroll offset, focused name. @type {import("../lib/dom.js").signal<Record<string, any>>} */
+/** What was kept with the history entry that is shown now: scroll offset, focused name. @type {import("../lib/dom.js").Signal<Record<string, any>>} */
 export const kept = signal(history.state ?? {});
 
 /** What the shown place wants to find again: the list sets it. */

@@ -4,7 +4,7 @@
 import { computed, effect, signal, untracked } from "../lib/dom.js";
 import { current, positionOf, rowAt, visible } from "./listing.js";
 
-/** @type {import("../lib/dom.js").signal<ReadonlySet<string>>} */
+/** @type {import("../lib/dom.js").Signal<ReadonlySet<string>>} */
 export const selected = signal(/** @type {ReadonlySet<string>} */ (new Set()));
 /** The row that keys act on; "" where there is none yet. */
 export const focused = signal("");
@@ -57,7 +57,7 @@ export function all() {
   selected.value = new Set(Array.from(visible.peek(), (i) => rows[i].name));
 }
 
-/** @type {import("../lib/dom.js").computed<{count: number, bytes: number, folders: number, hidden: number}>} */
+/** @type {import("../lib/dom.js").Signal<{count: number, bytes: number, folders: number, hidden: number}>} */
 export const totals = computed(() => {
   const listing = current.value;
   listing?.version.value;

@@ -15,7 +15,7 @@ import { heard, tell } from "./bus.js";
 /** @typedef {"list" | "read" | "write" | "delete" | "tags" | "versions"} Verb */
 /** @typedef {{allow: Set<string>, because: string, denied: Record<string, string>}} Answer `denied`: a sentence for each verb that is not given. */
 
-/** @type {import("../lib/dom.js").signal<Who | null>} */
+/** @type {import("../lib/dom.js").Signal<Who | null>} */
 export const who = signal(/** @type {Who | null} */ (null));
 /** `loading`, `in`, `ended` (was in; rows stay), `failed` (nothing known yet). */
 export const status = signal(/** @type {"loading" | "in" | "ended" | "failed"} */ ("loading"));
@@ -104,7 +104,7 @@ export function locationOf(bucket, prefix) {
   return fitting.sort((a, b) => b.prefix.length - a.prefix.length)[0] ?? null;
 }
 
-/** Exact answers by place, as signals so that buttons follow. @type {Map<string, import("../lib/dom.js").signal<Answer | null>>} */
+/** Exact answers by place, as signals so that buttons follow. @type {Map<string, import("../lib/dom.js").Signal<Answer | null>>} */
 const answers = new Map();
 const PLACES_KEPT = 200;
 
@@ -121,7 +121,7 @@ function answerAt(bucket, prefix) {
   return answer;
 }
 
-/** @param {string} name @param {import("../lib/dom.js").signal<Answer | null>} answer */
+/** @param {string} name @param {import("../lib/dom.js").Signal<Answer | null>} answer */
 async function ask(name, answer) {
   try {
     const { body } = await send({ url: `/api/session?at=${encodeURIComponent(name)}`, as: "json", quiet: true });

@@ -49,7 +49,7 @@ async function within(table, mode, work) {
   });
 }
 
-/** @param {Table} table @param {{id: string, owner: string}} row */
+/** @param {Table} table @param {{id: string, owner: string, [name: string]: unknown}} row */
 export const keep = (table, row) => within(table, "readwrite", (rows) => rows.put(row));
 /** @param {Table} table @param {string} id */
 export const forget = (table, id) => within(table, "readwrite", (rows) => rows.delete(id));

@@ -2,13 +2,14 @@
  * Text and code: line numbers, wrapping, highlighting of what is small enough; editing of what may be written.
  */
 import { cls, html, useEffect, useMemo, useState } from "../lib/dom.js";
+import { count } from "../lib/format.js";
 import { prefer, prefs } from "../model/prefs.js";
 import { may } from "../model/session.js";
 import { base, extension, parent } from "../s3/names.js";
 import { Waiting, useSource } from "./source.js";
 
 const HIGHLIGHTED = 256 * 1024; // characters; longer texts cost more than they gain
-const LINES = 20_000; // lines drawn
+const LINES = 4000; // lines drawn at once
 const EDITED = 1024 * 1024; // bytes
 
 /** Extension to language, where the two differ. @type {Record<string, string>} */
@@ -61,13 +62,14 @@ export function Lines({ text, language }) {
     };
   }, [text, language]);
   const plain = useMemo(() => text.replaceAll("\r\n", "\n").split("\n"), [text]);
+  const [most, setMost] = useState(LINES);
   const wrap = prefs.value.wrap;
-  const shown = (lines ?? plain).slice(0, LINES);
+  const shown = (lines ?? plain).slice(0, most);
   return html`
     <div class=${cls("view-text", wrap && "wrap")} tabindex="0" role="region" aria-label="Content">
       <ol>${shown.map((line, i) => html`<li key=${i}><span>${typeof line === "string" ? line : line.map(({ words, scope }) => (scope ? html`<span class=${`hl-${scope}`}>${words}</span>` : words))}</span></li>`)}</ol>
     </div>
-    ${plain.length > LINES && html`<div class="view-note">Only the first ${LINES} lines are drawn.</div>`}
+    ${plain.length > most && html`<div class="view-note"><span class="grow">The first ${count(most)} of ${count(plain.length)} lines.</span><button class="button small" onClick=${() => setMost(most + LINES)}>Show more lines</button></div>`}
   `;
 }
 

@@ -6,7 +6,7 @@ import { text as words } from "../lib/text.js";
 import { appeared } from "../model/listing.js";
 import { put } from "../s3/client.js";
 import { another, base, parent } from "../s3/names.js";
-import { typeOf } from "../upload/sources.js";
+import { typeOf } from "../upload/files.js";
 import { Problem } from "../view/banner.js";
 import { toast } from "../view/toasts.js";
 

@@ -8,7 +8,7 @@ import { kept } from "../model/store.js";
 
 /** @typedef {import("./queue.js").Upload} Upload */
 
-/** Uploads in order; replaced, never changed in place. @type {import("../lib/dom.js").signal<Upload[]>} */
+/** Uploads in order; replaced, never changed in place. @type {import("../lib/dom.js").Signal<Upload[]>} */
 export const uploads = signal(/** @type {Upload[]} */ ([]));
 /** Bumped when any upload changes its phase. */
 export const phases = signal(0);

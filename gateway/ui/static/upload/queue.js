@@ -7,7 +7,8 @@ import { missing, online, owner, replaced, status } from "../model/session.js";
 import { forget, keep, kept } from "../model/store.js";
 import { ACTIVE, ENDED, RUNNING, begin, orphan, step } from "./machine.js";
 import { conflicts, pace, phases, sentTotal, uploads } from "./board.js";
-import { fingerprint, leftOut, typeOf } from "./sources.js";
+import { fingerprint, typeOf } from "./files.js";
+import { leftOut } from "./sources.js";
 import { perform, throttle } from "./transfer.js";
 
 /** @typedef {import("./machine.js").State} State */

@@ -51,7 +51,9 @@ export function sentence(failure, { bucket = "", prefix = "" } = {}) {
  */
 export function Problem({ failure, message, action, bucket, prefix, actions }) {
   const words = message ?? sentence(failure, { bucket, prefix });
-  useEffect(() => cry(typeof words === "string" ? words : failure.message), [failure]);
+  useEffect(() => {
+    cry(typeof words === "string" ? words : failure.message);
+  }, [failure]);
   return html`
     <${Banner} kind="error" actions=${html`${actions}<${Copy} text=${details(failure, action)} words="Copy details" />`}>
       <p>${words}</p>

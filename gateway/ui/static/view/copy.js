@@ -18,7 +18,7 @@ export async function copyText(text) {
   }
 }
 
-/** @param {HTMLElement | null} node */
+/** @param {Element | null} node */
 function select(node) {
   if (!node) return;
   if (node instanceof HTMLInputElement || node instanceof HTMLTextAreaElement) node.select();

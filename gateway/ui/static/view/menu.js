@@ -7,7 +7,7 @@ import { Icon } from "../lib/icons.js";
 /** @typedef {{label: string, icon?: string, hint?: string, keys?: string, run?: () => void, href?: string, disabled?: string, danger?: boolean, checked?: boolean, rule?: boolean, content?: any, download?: boolean}} Item */
 /** @typedef {{items: Item[], at: {left: number, top: number, right: number, bottom: number}, label: string, header?: any}} Open */
 
-/** @type {import("../lib/dom.js").signal<Open | null>} */
+/** @type {import("../lib/dom.js").Signal<Open | null>} */
 const open = signal(/** @type {Open | null} */ (null));
 /** @type {HTMLElement | null} */
 let opener = null;

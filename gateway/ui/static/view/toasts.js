@@ -7,7 +7,7 @@ import { cry, say } from "../lib/announce.js";
 
 /** @typedef {{id: number, message: string, kind: "info" | "error" | "ok", action?: {label: string, run: () => void}}} Toast */
 
-/** @type {import("../lib/dom.js").signal<Toast[]>} */
+/** @type {import("../lib/dom.js").Signal<Toast[]>} */
 const toasts = signal(/** @type {Toast[]} */ ([]));
 let ids = 0;
 const SHOWN_FOR = 6000; // ms; the same sentence was also said to screen readers

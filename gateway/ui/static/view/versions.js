@@ -28,7 +28,7 @@ export async function restoreVersion(bucket, key, row) {
   }
 }
 
-/** @param {{key: string, row: Version, run: () => Promise<unknown>, done: (value?: any) => void}} props */
+/** @param {{key_: string, row: Version, run: () => Promise<unknown>, done: (value?: any) => void}} props */
 const Confirm = ({ key_: key, row, run, done }) => html`
   <${Dialog} title="Delete this version?" done=${done} submit=${() => run().then(() => true)} action="Delete version" danger=${true} focusAction=${true}><p><bdi>${display(base(key))}</bdi>, ${moment(row.modified)}. This cannot be undone.</p><//>
 `;

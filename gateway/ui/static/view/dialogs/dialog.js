@@ -7,7 +7,7 @@ import { Problem } from "../banner.js";
 
 /** @typedef {{component: any, props: any, resolve: (value: any) => void}} Entry */
 
-/** @type {import("../../lib/dom.js").signal<Entry[]>} */
+/** @type {import("../../lib/dom.js").Signal<Entry[]>} */
 const stack = signal(/** @type {Entry[]} */ ([]));
 
 /** Opens a dialog; answers what it was closed with, undefined when cancelled. @param {any} component @param {any} [props] @returns {Promise<any>} */
