@@ -23,7 +23,7 @@ test: $(STAMP) ## the tests that need nothing but Python
 	$(BIN)/python -m pytest -q -n auto -m 'not real and not ui' --dist loadfile
 
 test-ui: $(STAMP) ## the file browser in Chromium
-	$(BIN)/python -m pytest -q -m ui tests/ui
+	$(BIN)/python -m pytest -q -n 2 -m ui tests/ui
 
 test-real: $(STAMP) ## with real servers and clients: nginx, Redis, npm's oidc-provider, rclone …
 	$(BIN)/python -m pytest -q -m real

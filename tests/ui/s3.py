@@ -236,7 +236,7 @@ class FakeS3:
             )
         if "versions" in seen.query:
             prefix = seen.query.get("prefix", "")
-            rows = [
+            versions: list[dict[str, Any]] = [
                 {
                     "Key": k,
                     "VersionId": "null",
@@ -249,7 +249,7 @@ class FakeS3:
                 if k.startswith(prefix)
             ][:PAGE]
             return self._said(
-                request, "ListVersionsResult", {"IsTruncated": "false", "Version": rows}
+                request, "ListVersionsResult", {"IsTruncated": "false", "Version": versions}
             )
         if request.method == "HEAD":
             return web.Response()

@@ -11,14 +11,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.ui.conftest import ARGS, CHROMIUM, row, sign_in
 from tests.ui.jobs import Jobs
 from tests.ui.world import World
 
 OUT = Path("build/screenshots")
-SIZES = {"1280": {"width": 1280, "height": 800}, "360": {"width": 360, "height": 740}}
+SIZES: dict[str, ViewportSize] = {
+    "1280": {"width": 1280, "height": 800},
+    "360": {"width": 360, "height": 740},
+}
 PLACE = "/ui/b/team-data/reports/2026/"
 
 
@@ -83,6 +86,12 @@ def menu(name: str) -> Callable[[Page, World], None]:
     return show
 
 
+def row_menu(page: Page, world: World) -> None:
+    _settled(page, PLACE)
+    row(page, "notes.txt").focus()
+    page.keyboard.press("Shift+F10")
+
+
 def away(page: Page, world: World) -> None:
     world.s3.bend(lambda s: "list-type" in s.query, status=503, code="ServiceUnavailable")
     page.goto(PLACE)
@@ -125,11 +134,7 @@ SCREENS: dict[str, Callable[[Page, World], None]] = {
     "folder": keyed("notes.txt", "n"),
     "jump": keyed("notes.txt", "Control+k"),
     "help": keyed("notes.txt", "?"),
-    "row-menu": lambda page, world: (
-        _settled(page, PLACE),
-        row(page, "notes.txt").focus(),
-        page.keyboard.press("Shift+F10"),
-    )[0],
+    "row-menu": row_menu,
     "account": menu("Account of"),
     "keys": go("/ui/keys"),
     "key-made": new_key,
