@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
@@ -476,7 +477,10 @@ def _store(config: Config) -> StateStore:
         case SqliteState():
             return open_store("sqlite", clock, path=state.path)
         case RedisState():
-            return open_store("redis", clock, url=state.url.reveal())
+            url = state.url.reveal()
+            if state.ca is not None:
+                url += f"{'&' if '?' in url else '?'}ca={quote(str(state.ca), safe='/')}"
+            return open_store("redis", clock, url=url, prefix=state.prefix)
 
 
 async def _rendered() -> bytes:

@@ -323,12 +323,10 @@ class RedisState(_State):
     """`redis`"""
     url: RedisUrl
     """`redis://`, `rediss://` (TLS), Sentinel and Cluster forms; a password comes from `${file:}` or `${env:}`."""
-    prefix: str = "gateway:"
+    prefix: str = "gateway/"
     """Begins every key in the store."""
     ca: File | None = None
     """PEM file of certificate authorities for `rediss://`."""
-    timeout: Duration = timedelta(seconds=2)
-    """For one command; after that the store counts as away."""
 
 
 State = Annotated[MemoryState | SqliteState | RedisState, Field(discriminator="type")]

@@ -162,16 +162,17 @@ def _clients(place: Place) -> list[Client]:
 class RedisStore:
     """A StateStore on a server that others use too. Connects at the first call."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
-        """Raises ValueError where the URL cannot be understood."""
+    def __init__(self, url: str, clock: Clock, *, prefix: str = PREFIX) -> None:
+        """`prefix` begins every key. Raises ValueError where the URL cannot be understood."""
         self._clock = clock
+        self._prefix = prefix
         self._clients = _clients(parse_url(url))
         self._client = self._clients[0]
         self._closed = False
 
     async def get(self, key: str) -> bytes | None:
         async with self._answering():
-            return cast("bytes | None", await self._client.get(PREFIX + key))
+            return cast("bytes | None", await self._client.get(self._prefix + key))
 
     async def put(self, key: str, value: bytes, *, expires: datetime) -> None:
         left = self._left(expires)
@@ -179,22 +180,22 @@ class RedisStore:
             await self.delete(key)
             return
         async with self._answering():
-            await self._client.set(PREFIX + key, value, px=left)
+            await self._client.set(self._prefix + key, value, px=left)
 
     async def add(self, key: str, value: bytes, *, expires: datetime) -> bool:
         left = self._left(expires)
         if left <= 0:
             return await self.get(key) is None
         async with self._answering():
-            return bool(await self._client.set(PREFIX + key, value, px=left, nx=True))
+            return bool(await self._client.set(self._prefix + key, value, px=left, nx=True))
 
     async def delete(self, key: str) -> None:
         async with self._answering():
-            await self._client.delete(PREFIX + key)
+            await self._client.delete(self._prefix + key)
 
     async def take(self, key: str) -> bytes | None:
         async with self._answering():
-            return cast("bytes | None", await self._client.getdel(PREFIX + key))
+            return cast("bytes | None", await self._client.getdel(self._prefix + key))
 
     def lock(
         self, key: str, *, ttl: timedelta, wait: timedelta
@@ -206,7 +207,7 @@ class RedisStore:
 
         async def give_back(token: str) -> None:
             async with self._answering():
-                await cast("Any", self._client).eval(_GIVE_BACK, 1, PREFIX + name, token)
+                await cast("Any", self._client).eval(_GIVE_BACK, 1, self._prefix + name, token)
 
         return polled_lock(take, give_back, wait=wait)
 

@@ -14,10 +14,15 @@ Kind = Literal["memory", "sqlite", "redis"]
 
 
 def open_store(
-    kind: Kind, clock: Clock, *, path: str | Path | None = None, url: str | None = None
+    kind: Kind,
+    clock: Clock,
+    *,
+    path: str | Path | None = None,
+    url: str | None = None,
+    prefix: str | None = None,
 ) -> StateStore:
     """
-    The store of that kind: sqlite in the file `path`, redis at `url`.
+    The store of that kind: sqlite in the file `path`, redis at `url`, where `prefix` begins every key.
 
     Connects at its first call; `ping()` tells whether it can. Raises StateError where a part is
     missing, ValueError where the URL cannot be understood.
@@ -32,10 +37,10 @@ def open_store(
         case "redis":
             if url is None:
                 raise ValueError("a redis state store needs a url")
-            return _redis(url, clock)
+            return _redis(url, clock, prefix)
 
 
-def _redis(url: str, clock: Clock) -> StateStore:
+def _redis(url: str, clock: Clock, prefix: str | None) -> StateStore:
     try:
         # An extra: those who keep state in a file need no Redis library.
         module = import_module("gateway.state.redis")
@@ -43,5 +48,6 @@ def _redis(url: str, clock: Clock) -> StateStore:
         raise StateError(
             "the library for Redis is not installed: pip install 's3-auth-gateway[redis]'"
         ) from missing
-    store: StateStore = module.RedisStore(url, clock)
+    named = {} if prefix is None else {"prefix": prefix}
+    store: StateStore = module.RedisStore(url, clock, **named)
     return store
