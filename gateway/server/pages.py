@@ -128,8 +128,10 @@ class Pages:
         """`gateway login`: may the program on host `name` act as this person?"""
         proof = ex.proof
         assert proof is not None  # the route is for those who are signed in
-        # A form may lead away from here: to the loopback address of the program that waits.
-        policy = plain_policy(ex, forms="'self' http://127.0.0.1:* http://[::1]:*")
+        # The answer leads to the loopback address of the program that waits, and browsers apply
+        # form-action to that redirect. CSP has no writing for [::1]; what is redirected to is
+        # checked where the page is made (KEY-7).
+        policy = plain_policy(ex, forms="'self' http:")
         return self.document(
             "login_confirm.html",
             ex,
@@ -200,10 +202,17 @@ def plain_policy(ex: Exchange, forms: str = "'self'") -> str:
     )
 
 
-def _title(refused: Refusal) -> str:
+def _of_sign_in(refused: Refusal) -> bool:
     code = refused.reason.code if refused.reason is not None else ""
-    if code.startswith(("login-", "token-", "provider-", "no-id-token", "groups-", "unknown-p")):
-        return "You are not signed in"
+    return code.startswith(
+        ("login-", "token-", "provider-", "no-id-token", "groups-", "unknown-provider")
+    )
+
+
+def _title(refused: Refusal) -> str:
+    if _of_sign_in(refused):
+        away = refused.status == 503
+        return "Signing in does not work at the moment" if away else "You are not signed in"
     if refused.status == 403:
         return "You may not do this"
     if refused.status == 404:
@@ -240,9 +249,7 @@ def _details(ex: Exchange, refused: Refusal) -> list[tuple[str, str]]:
 
 def _way_back(refused: Refusal) -> str | None:
     """Where a sign-in begins again, where that may help."""
-    if refused.reason is not None and refused.reason.acts is Acts.NOBODY:
-        return None
-    return SIGN_IN if _title(refused) == "You are not signed in" else None
+    return SIGN_IN if _of_sign_in(refused) else None
 
 
 def _sign_out(ex: Exchange) -> str | None:
