@@ -47,6 +47,7 @@ from gateway.server.limits import Failures, Limits
 from gateway.server.listeners import (
     BACKLOG,
     Certificate,
+    Door,
     ListenError,
     mark,
     notify,
@@ -54,6 +55,7 @@ from gateway.server.listeners import (
     shown,
 )
 from gateway.server.login import Login
+from gateway.server.logout import Logout
 from gateway.server.middleware import Proxies
 from gateway.server.pages import Pages
 from gateway.server.pipeline import Pipeline
@@ -175,6 +177,7 @@ class App:
             explain=explain,
             named=lambda snapshot: frozenset(claims_named(snapshot.policy)),
         )
+        self.logout = Logout(providers=self.providers, sessions=self.sessions, pages=self.pages)
         self.forward_auth = ForwardAuth(pipeline=self.pipeline, authenticate=self.authenticate)
         self.audit = logs.AuditSink(
             self._beside(config.audit.path), lost=lambda count: metrics.AUDIT_LOST.add(by=count)
@@ -200,6 +203,7 @@ class App:
     def _rows(self) -> list[Route]:
         return [
             *self.login.routes(),
+            *self.logout.routes(),
             *self.keys.routes(),
             *forward_auth.routes(self.forward_auth),
             *CliLogin(
@@ -313,10 +317,11 @@ class App:
             read_bufsize=READ_SIZE,
             logger=logging.getLogger("gateway.http"),
         )
+        self._door = Door(self.server, config.server.connections)
         context = self._certificate.context if self._certificate is not None else None
         loop = asyncio.get_running_loop()
         self._listeners = [
-            await loop.create_server(self.server, sock=sock, ssl=context, backlog=BACKLOG)
+            await loop.create_server(self._door, sock=sock, ssl=context, backlog=BACKLOG)
             for sock in sockets
         ]
         self.addresses = [shown(sock) for sock in sockets]
@@ -363,6 +368,7 @@ class App:
             told = self._reload_wanted.is_set()
             self._reload_wanted.clear()
             metrics.settle()
+            metrics.CONNECTIONS.set(to=self._door.count)
             if self._certificate is not None:
                 self._refresh_certificate()
             if told or await asyncio.to_thread(lambda: _marks(tuple(self._files)) != self._files):

@@ -116,7 +116,7 @@ class Server(Section):
     offload_location: Annotated[str, Field(pattern=LOCATION)] = "/_s3"
     """The internal location of nginx that X-Accel-Redirect names."""
     connections: Annotated[int, Field(ge=1)] = 10_000
-    """Connections open at once, in each worker; more wait in the system's queue."""
+    """Connections open at once, in each worker; whoever comes beyond gets 503 and is asked to come again."""
     header_timeout: Duration = timedelta(seconds=30)
     """How long a connection may stay idle, or take for its request head (DOS-1)."""
     body_timeout: Duration = timedelta(seconds=60)

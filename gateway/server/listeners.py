@@ -6,6 +6,7 @@ Source: sd_listen_fds(3), sd_notify(3).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -13,6 +14,8 @@ import ssl
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+
+from aiohttp import web
 
 from gateway.config.model import Tls
 from gateway.config.values import Address
@@ -105,6 +108,39 @@ def _handed_over(name: str) -> socket.socket:
     sock = socket.socket(fileno=os.dup(number))
     sock.setblocking(False)
     return sock
+
+
+class Door:
+    """
+    Lets at most so many connections in: a protocol factory for `create_server`.
+
+    Whoever comes beyond gets a 503 at once, from which clients back off; nothing of ours is held for them.
+    """
+
+    def __init__(self, server: web.Server, most: int) -> None:
+        self._server = server
+        self._most = most
+
+    @property
+    def count(self) -> int:
+        """Connections open now."""
+        return len(self._server.connections)
+
+    def __call__(self) -> asyncio.BaseProtocol:
+        # `connections` copies its list; the dictionary behind it is what a count may cost.
+        if len(self._server._connections) >= self._most:
+            return _TurnedAway()
+        return self._server()
+
+
+class _TurnedAway(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n"
+            b"content-length: 0\r\nconnection: close\r\n\r\n"
+        )
+        transport.close()
 
 
 class Certificate:

@@ -25,7 +25,8 @@ from gateway.s3.errors import S3Error
 if TYPE_CHECKING:
     from gateway.server.exchange import Request
 
-CLIENT_SILENCE = 60.0  # seconds without a byte read or taken before a client is given up (DOS-2)
+CLIENT_SILENCE = 60.0  # seconds without a byte taken before a client is given up (DOS-2)
+RATE_WINDOW = 60.0  # seconds over which a body's rate is averaged, and from which it is asked
 SERVER_NAME = "s3-auth-gateway"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -92,9 +93,13 @@ class ClientBody(Body):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         content = self._request.content
         invite(self._request)
+        limits = self._request.exchange.snapshot.config.server
+        silence = limits.body_timeout.total_seconds()
+        loop = asyncio.get_running_loop()
+        began, before = loop.time(), 0
         while True:
             try:
-                async with asyncio.timeout(CLIENT_SILENCE):
+                async with asyncio.timeout(silence):
                     chunk = await content.readany()
             except TimeoutError:
                 raise S3Error(s3.REQUEST_TIMEOUT, close=True) from None
@@ -103,7 +108,14 @@ class ClientBody(Body):
             if not chunk:
                 break
             self.count += len(chunk)
+            asked = loop.time()
             yield chunk
+            # What our own side took to take the bytes is not the client's slowness.
+            began += loop.time() - asked
+            if asked - began > RATE_WINDOW:
+                if self.count - before < limits.body_min_rate * RATE_WINDOW:
+                    raise S3Error(s3.REQUEST_TIMEOUT, close=True)
+                began, before = loop.time(), self.count
         if self.length is not None and self.count < self.length:
             raise S3Error(s3.INCOMPLETE_BODY, close=True)
 
