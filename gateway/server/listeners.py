@@ -14,6 +14,7 @@ import ssl
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 from aiohttp import web
 
@@ -79,7 +80,12 @@ def _tcp(address: Address, share: bool) -> list[socket.socket]:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((place[0], port, *place[2:]))
+        try:
+            sock.bind((place[0], port, *place[2:]))
+        except OSError:
+            for one in made:
+                one.close()
+            raise
         port = sock.getsockname()[1]  # port 0: the same free one for both families
         sock.setblocking(False)
     return made
@@ -135,12 +141,12 @@ class Door:
 
 class _TurnedAway(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(
+        out = cast(asyncio.Transport, transport)  # uvloop's has another base
+        out.write(
             b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n"
             b"content-length: 0\r\nconnection: close\r\n\r\n"
         )
-        transport.close()
+        out.close()
 
 
 class Certificate:
