@@ -194,6 +194,7 @@ class App:
             sts=self.sts,
             pages=self.pages,
             audit=self.audit,
+            release=self.static.release,
         )
 
     def _beside(self, path: str) -> str:

@@ -81,6 +81,9 @@ def guard(answer: Answer, head: RequestHead, key: str) -> Answer:
         ("cache-control", "private, no-cache"),
         ("vary", "Cookie"),
     ]
+    stored = headers.get("content-type")
+    if stored is not None and stored != content_type:
+        kept.append(("x-gateway-stored-type", stored))  # for the page, which shows and edits it
     if disposition is not None:
         kept.append(("content-disposition", disposition))
     return Answer(

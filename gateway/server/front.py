@@ -72,7 +72,9 @@ class Front:
         sts: Sts,
         pages: ErrorPages,
         audit: AuditSink,
+        release: str,
     ) -> None:
+        """`release` names the page's files, so that an open page learns of a new one."""
         self._snapshot = snapshot
         self._clock = clock
         self._new_request_id = new_request_id
@@ -83,6 +85,7 @@ class Front:
         self._sts = sts
         self._pages = pages
         self._audit = audit
+        self._release = release
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """aiohttp's handler. Raises only CancelledError, and what tells aiohttp to drop the connection."""
@@ -193,6 +196,8 @@ class Front:
             elif row.who is Who.SIGNED_IN:
                 raise ApiError(401, "Nobody is signed in.", code="not-signed-in")
         response = await row.handler(request)
+        if not response.prepared and not row.page:
+            response.headers["x-gateway-release"] = self._release
         ex.event.status = response.status
         return response
 

@@ -75,6 +75,12 @@ def test_uis_3_text_is_plain_text(stored, shown):
     assert guarded(stored)["content-type"] == shown
 
 
+def test_the_page_learns_the_stored_type_beside_the_one_that_is_shown():
+    """Else editing metadata would write the harmless type over the real one."""
+    assert guarded("text/markdown")["x-gateway-stored-type"] == "text/markdown"
+    assert "x-gateway-stored-type" not in guarded("image/png")
+
+
 def test_uis_3_a_film_opened_by_itself_is_a_file():
     """Under the sandbox it could not fetch itself."""
     opened = guarded("video/mp4", request=head(sec_fetch_dest="document"))

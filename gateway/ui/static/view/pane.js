@@ -45,7 +45,7 @@ async function headOf(bucket, key, signal) {
   return {
     size: Number(header("content-length")),
     modified: header("last-modified"),
-    type: header("content-type"),
+    type: header("x-gateway-stored-type") || header("content-type"),
     encoding: header("content-encoding"),
     etag: header("etag").replaceAll('"', ""),
     cls: header("x-amz-storage-class") || "STANDARD",
