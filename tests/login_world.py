@@ -23,8 +23,10 @@ from gateway.observe.audit import AuditEvent
 from gateway.oidc import flow
 from gateway.oidc.client import Providers, Tokens
 from gateway.oidc.providers import provider
+from gateway.server.cookies import cookies_of
 from gateway.server.exchange import EXCHANGE, Exchange
-from gateway.server.login import Login, cookies_of
+from gateway.server.login import Login
+from gateway.server.logout import Logout
 from gateway.server.middleware import same_origin
 from gateway.server.pages import Pages
 from gateway.server.respond import refusal
@@ -85,6 +87,7 @@ class Gateway:
     sessions: Sessions
     terms: Terms
     login: Login
+    logout: Logout
     keyring: Keyring
     snapshot: Any
 
@@ -108,7 +111,16 @@ def make_gateway(
         idle=timedelta(hours=1),
     )
     gateway = Gateway(
-        url, clock, store, providers, cast(Any, None), terms, cast(Any, None), keyring, None
+        url,
+        clock,
+        store,
+        providers,
+        cast(Any, None),
+        terms,
+        cast(Any, None),
+        cast(Any, None),
+        keyring,
+        None,
     )
 
     def identify(name: str, claims: Mapping[str, Any]) -> Any:
@@ -135,12 +147,13 @@ def make_gateway(
         explain=Explained(),
         named=lambda snapshot: NAMED,
     )
+    gateway.logout = Logout(providers=providers, sessions=gateway.sessions, pages=PAGES)
     return gateway
 
 
 def application(gateway: Gateway) -> web.Application:
     """Serves the handlers as the front does."""
-    routes = Routes(gateway.login.routes())
+    routes = Routes([*gateway.login.routes(), *gateway.logout.routes()])
 
     async def handle(request: web.Request) -> web.StreamResponse:
         ex = Exchange(
@@ -160,7 +173,7 @@ def application(gateway: Gateway) -> web.Application:
             response = await row.handler(request)
         except GatewayError as error:
             refused = refusal(error, anonymous=ex.proof is None)
-            response = gateway.login._pages.error(request, refused)
+            response = PAGES.error(request, refused)
         for cookie in ex.set_cookies:
             response.headers.add("Set-Cookie", cookie)
         return response

@@ -1,5 +1,5 @@
 """
-/api/session and /api/session/auth: sign-in, callback, who am I, sign-out.
+/api/session/auth and GET /api/session: sign-in, callback, who am I.
 
 A login keeps no state here before its callback succeeds: what it needs travels in a sealed cookie
 of its own, named after its `state`, so that logins in several tabs do not meet. Nothing that a
@@ -13,25 +13,23 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from gateway import errors
 from gateway.errors import ApiError, LoginError, ProviderError, StateError, TokenError
-from gateway.identity import Identity, Method, Proof, Secret
+from gateway.identity import Identity, Method, Proof
 from gateway.message import Pairs
 from gateway.observe.metrics import LOGINS
 from gateway.oidc import flow
 from gateway.oidc.client import Providers
 from gateway.oidc.flow import LoginState
 from gateway.oidc.providers import Logout, Provider
+from gateway.server.cookies import cookies_of, only, query_of
 from gateway.server.exchange import Exchange, exchange_of
-from gateway.server.forms import form_allows
-from gateway.server.pages import SIGN_OUT_FORM, Choice, Pages, sign_in_link
+from gateway.server.pages import Choice, Pages, sign_in_link
 from gateway.server.routes import Route, Who
 from gateway.sessions.lifetime import Sessions
-from gateway.sessions.records import Record
 from gateway.sessions.session import LOGIN_TTL, Style
 
 if TYPE_CHECKING:
@@ -39,14 +37,11 @@ if TYPE_CHECKING:
     from gateway.snapshot import Snapshot
 
 AUTH_PATH = "/api/session/auth/"
-SIGNED_OUT = "/ui/signed-out"
 LOGINS_MAX = 5  # login cookies at once: tabs pile up
 LOGINS_BYTES = 3000  # of them together: with a session they stay under one header line of 8190
 STARTS_MAX = 3  # in STARTS_WITHIN; the fourth gets a page (OID-12)
 STARTS_WITHIN = timedelta(seconds=60)
 SUFFIX = 8  # characters of a login cookie's name that belong to its state
-OUT_TTL = timedelta(minutes=5)  # the sign-out page knows where somebody came from
-FORM_MAX = 64 * 1024  # bytes of a form posted here; a logout token has at most 16 KiB
 TOKEN_CREDENTIALS = frozenset({"web_identity", "cognito_identity"})
 """Types of upstream credentials that are had in exchange for a person's ID token."""
 
@@ -114,38 +109,6 @@ class Login:
                 answer=_SESSION,
             ),
             Route(
-                method="DELETE",
-                path="/api/session",
-                handler=self.sign_out,
-                who=Who.OPTIONAL,
-                summary="Signs out, here and at the provider; with everywhere=true in every browser.",
-                query=("everywhere",),
-                answer={"type": "object", "properties": {"redirect": {"type": "string"}}},
-            ),
-            Route(
-                method="POST",
-                path="/api/session/backchannel-logout",
-                handler=self.backchannel,
-                who=Who.ANYONE,
-                summary="OpenID Connect Back-Channel Logout 1.0: a provider ends sessions.",
-            ),
-            Route(
-                method="POST",
-                path="/ui/sign-out",
-                handler=self.sign_out_form,
-                who=Who.ANYONE,
-                page=True,
-                summary="Signs out by a form.",
-            ),
-            Route(
-                method="GET",
-                path=SIGNED_OUT,
-                handler=self.signed_out,
-                who=Who.ANYONE,
-                page=True,
-                summary="Where providers send a browser after signing out.",
-            ),
-            Route(
                 method="GET",
                 path="/ui/signed-in",
                 handler=self.signed_in,
@@ -209,7 +172,7 @@ class Login:
         """Raises LoginError (LOGIN_LOOP) at the fourth start within a minute."""
         name = style.login("count")
         sealer, now = ex.snapshot.keyring.sealer("count"), int(ex.now.timestamp())
-        held = sealer.open(_only(cookies, name) or "", now=ex.now)
+        held = sealer.open(only(cookies, name) or "", now=ex.now)
         earlier = held.get("at", []) if held is not None else []
         since = now - STARTS_WITHIN.total_seconds()
         starts = [moment for moment in earlier if type(moment) is int and moment > since]
@@ -240,7 +203,7 @@ class Login:
         callback = flow.read_callback(query)
         style, cookies = Style.of(ex.snapshot.public_url), cookies_of(request)
         name = style.login(flow.cookie_suffix(callback.state))
-        claims = ex.snapshot.keyring.sealer("login").open(_only(cookies, name) or "", now=ex.now)
+        claims = ex.snapshot.keyring.sealer("login").open(only(cookies, name) or "", now=ex.now)
         login = flow.check_callback(callback, LoginState.from_claims(claims) if claims else None)
         ex.set_cookies.append(style.expire(name))  # good once, whatever happens next
         try:
@@ -295,11 +258,15 @@ class Login:
             id_token=tokens.id_token if keeps_id_token(given, ex.snapshot) else None,
             refresh_token=tokens.refresh_token,
             expires=tokens.expires,
-            earlier=_only(cookies, style.session),
+            earlier=only(cookies, style.session),
             now=ex.now,
         )
         ex.set_cookies.append(begun.set_cookie)
         return begun.proof
+
+    async def signed_in(self, request: web.Request) -> web.StreamResponse:
+        """GET /ui/signed-in."""
+        return self._pages.signed_in(exchange_of(request))
 
     # -- who am I --------------------------------------------------------------------------------
 
@@ -343,135 +310,10 @@ class Login:
             return proof.identity.groups
         return flow.groups_of(given, record.claims)
 
-    # -- signing out -----------------------------------------------------------------------------
-
-    async def sign_out(self, request: web.Request) -> web.StreamResponse:
-        """
-        DELETE /api/session; the same answer where nobody is signed in. Raises StateError, ApiError.
-
-        That a cookie's request came from our own page has been seen to by then (WEB-1).
-        """
-        ex = exchange_of(request)
-        everywhere = ("everywhere", "true") in query_of(request)
-        location = await self._end(ex, ex.proof, everywhere=everywhere)
-        return web.json_response(
-            {"redirect": location},
-            headers={"Cache-Control": "no-store", "Clear-Site-Data": '"cache"'},
-        )
-
-    async def sign_out_form(self, request: web.Request) -> web.StreamResponse:
-        """POST /ui/sign-out. Raises ApiError (403), StateError."""
-        ex = exchange_of(request)
-        style = Style.of(ex.snapshot.public_url)
-        form = dict(await _form(request))
-        cookie = _only(cookies_of(request), style.session)
-        opened = await self._sessions.open(cookie, ex.now) if cookie is not None else None
-        proof = opened.proof if opened is not None else None
-        if proof is not None and not form_allows(
-            ex.snapshot.keyring,
-            form.get("token", ""),
-            proof.session_id or "",
-            SIGN_OUT_FORM,
-            ex.now,
-        ):
-            raise ApiError(403, errors.CROSS_SITE.sentence, code=errors.CROSS_SITE.code)
-        location = await self._end(ex, proof, everywhere=False)
-        given = self._providers.known(proof.identity.issuer) if proof is not None else None
-        onward = location if given is not None and location != signed_out_url(ex) else None
-        return self._pages.signed_out(
-            ex, provider=given.title if given is not None else None, there=False, onward=onward
-        )
-
-    async def _end(self, ex: Exchange, proof: Proof | None, *, everywhere: bool) -> str:
-        """Ends the session and gives the address that the browser is sent to."""
-        style = Style.of(ex.snapshot.public_url)
-        ex.set_cookies.clear()  # a renewed cookie must not follow the one that ends it
-        ex.set_cookies.append(style.expire(style.session))
-        if proof is None:
-            return signed_out_url(ex)
-        if everywhere:
-            if proof.method not in (Method.SESSION, Method.BEARER):
-                raise ApiError(
-                    403, "An access key cannot sign somebody out.", code="keys-need-session"
-                )
-            await self._sessions.end_everywhere(
-                proof.identity.issuer, proof.identity.subject, ex.now
-            )
-        record = await self._sessions.end(proof, ex.now)
-        given = self._providers.known(proof.identity.issuer)
-        if given is None or proof.session_id is None:
-            return signed_out_url(ex)
-        if record is not None and record.refresh_token is not None:
-            await self._providers.revoke(given.name, record.refresh_token, ex.now)
-        location = await self._logout_url(ex, given, record)
-        there = "1" if location != signed_out_url(ex) else "0"
-        ex.set_cookies.append(
-            style.set(style.login("out"), f"{there}.{given.name}", OUT_TTL.total_seconds())
-        )
-        return location
-
-    async def _logout_url(self, ex: Exchange, given: Provider, record: Record | None) -> str:
-        id_token: Secret | None = record.id_token if record is not None else None
-        try:
-            metadata = await self._providers.metadata(given.name, ex.now)
-        except ProviderError:
-            metadata = None  # the provider is away: here it ends all the same
-        return flow.logout_url(
-            given,
-            metadata,
-            signed_out=signed_out_url(ex),
-            id_token=id_token.reveal() if id_token is not None else None,
-        )
-
-    async def signed_out(self, request: web.Request) -> web.StreamResponse:
-        """GET /ui/signed-out: shows no data, starts no login, takes no parameter (RED-4)."""
-        ex = exchange_of(request)
-        style = Style.of(ex.snapshot.public_url)
-        there, _, name = (_only(cookies_of(request), style.login("out")) or "").partition(".")
-        given = self._providers.known(name)
-        return self._pages.signed_out(
-            ex, provider=given.title if given is not None else None, there=there == "1"
-        )
-
-    async def signed_in(self, request: web.Request) -> web.StreamResponse:
-        """GET /ui/signed-in."""
-        return self._pages.signed_in(exchange_of(request))
-
-    async def backchannel(self, request: web.Request) -> web.StreamResponse:
-        """
-        POST /api/session/backchannel-logout: a provider ends one of its sessions, or a person's all.
-
-        What is wrong with a token is for the log; the answer says that it is.
-        Source: OpenID Connect Back-Channel Logout 1.0, 2.5 to 2.8.
-        """
-        ex = exchange_of(request)
-        given = [value for name, value in await _form(request) if name == "logout_token"]
-        if len(given) != 1:
-            return _logout_answer(400)
-        try:
-            issuer, token = await self._providers.verify_logout(given[0], ex.now)
-        except TokenError as bad:
-            log.warning("logout token refused", extra={"reason": bad.reason.code})
-            return _logout_answer(400)
-        if await self._sessions.seen_before(issuer, token.jti, token.expires + flow.LOGIN_TTL):
-            log.warning("logout token refused", extra={"reason": "replayed", "issuer": issuer})
-            return _logout_answer(400)
-        if token.sid:
-            await self._sessions.end_provider_session(issuer, token.sid)
-        else:
-            await self._sessions.end_everywhere(issuer, token.subject, ex.now)
-        log.info("signed out by the provider", extra={"issuer": issuer})
-        return _logout_answer(200)
-
 
 def redirect_uri(ex: Exchange) -> str:
     """What the administrator registered, byte for byte; never built from a request (PRX-4)."""
     return f"{ex.snapshot.public_url}{AUTH_PATH}"
-
-
-def signed_out_url(ex: Exchange) -> str:
-    """The one address that providers return to after signing out (RED-4)."""
-    return f"{ex.snapshot.public_url}{SIGNED_OUT}"
 
 
 def keeps_id_token(given: Provider, snapshot: Snapshot) -> bool:
@@ -481,59 +323,14 @@ def keeps_id_token(given: Provider, snapshot: Snapshot) -> bool:
     return any(one.type in TOKEN_CREDENTIALS for one in snapshot.config.credentials.values())
 
 
-def query_of(request: web.Request) -> Pairs:
-    """The query's parameters, decoded, repeats kept."""
-    text = request.raw_path.partition("?")[2]
-    return tuple(parse_qsl(text, keep_blank_values=True, errors="replace"))
-
-
-def cookies_of(request: web.Request) -> Pairs:
-    """Every cookie that was sent, repeats kept: aiohttp would keep one of two (SES-10)."""
-    found = []
-    for line in request.headers.getall("Cookie", []):
-        for part in line.split(";"):
-            name, equals, value = part.strip().partition("=")
-            if equals:
-                found.append((name, value))
-    return tuple(found)
-
-
-def _only(cookies: Pairs, name: str) -> str | None:
-    """The value of the one cookie of this name; None where there is none, or more than one."""
-    values = [value for key, value in cookies if key == name]
-    return values[0] if len(values) == 1 else None
-
-
 def _is_login(style: Style, name: str) -> bool:
     start = style.login("")
     return name.startswith(start) and len(name) == len(start) + SUFFIX
 
 
-async def _form(request: web.Request) -> Pairs:
-    """A posted form. Raises ApiError (413, 400)."""
-    if (request.content_length or 0) > FORM_MAX:
-        raise ApiError(413, "The form is too long.", code="too-large")
-    data = b""
-    async for part in request.content.iter_any():
-        data += part
-        if len(data) > FORM_MAX:
-            raise ApiError(413, "The form is too long.", code="too-large")
-    try:
-        return tuple(parse_qsl(data.decode("ascii"), keep_blank_values=True, max_num_fields=20))
-    except ValueError:
-        raise ApiError(400, "The form cannot be read.", code="bad-request") from None
-
-
 def _redirect(location: str) -> web.Response:
     # As text, never through a URL class: that would decode what was checked (RED-1).
     return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})
-
-
-def _logout_answer(status: int) -> web.Response:
-    headers = {"Cache-Control": "no-store"}
-    if status == 200:
-        return web.Response(status=200, headers=headers)
-    return web.json_response({"error": "invalid_request"}, status=status, headers=headers)
 
 
 _TEXT = {"type": "string"}
