@@ -288,7 +288,7 @@ class App:
         config = self.snapshot.config
         logs.configure(config.log.level, config.log.format)
         stack = self._stack
-        stack.callback(self.audit.close)
+        stack.push_async_callback(asyncio.to_thread, self.audit.close)  # it waits for its thread
         stack.push_async_callback(self.store.close)
         stack.push_async_callback(self.pool.close)
         stack.push_async_callback(self.aws.close)
