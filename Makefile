@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[demo,redis,checksums,test]'
+	$(BIN)/python -m pip install --quiet -e '.[demo,redis,checksums,otel,test]'
 	@touch $(STAMP)
 
 demo: $(STAMP) ## identity provider, S3 server, buckets and gateway on loopback
