@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -157,10 +158,8 @@ class Whole:
     async def ask(self, head: RequestHead, body: bytes = b"", *more: tuple[str, str]) -> Reply:
         """One request on a connection of its own."""
         connection = await self.connect()
-        try:
+        with contextlib.suppress(ConnectionError):  # the refusal may be there already
             await connection.send(head, body, *more)
-        except ConnectionError:
-            pass  # the refusal may be there already
         return await connection.reply(head.method)
 
     async def signed(
