@@ -1,0 +1,1 @@
+"""The certified OpenID provider of npm, driven for real."""
