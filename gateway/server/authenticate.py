@@ -23,10 +23,12 @@ from gateway.s3.errors import S3Error
 from gateway.s3.request import host_name
 from gateway.server.middleware import SAFE_METHODS, same_origin
 from gateway.sigv4.claims import claimed
+from gateway.sigv4.forms import claimed_form, verify_form
 from gateway.sigv4.verify import verify
 
 if TYPE_CHECKING:
     from gateway.accesskeys.keys import Found
+    from gateway.s3.post import Form
     from gateway.s3.request import S3Request
     from gateway.server.exchange import Exchange
     from gateway.sessions.lifetime import Opened
@@ -118,6 +120,23 @@ class Authenticator:
         await self._refuse_revoked(found.proof, ex.now)
         self._used(found.proof, head, ex)
         return found.proof, seal
+
+    async def form(self, head: RequestHead, form: Form, ex: Exchange) -> Proof:
+        """Who signed this form's policy (SIG-17); no other proof is looked at. Raises S3Error."""
+        signed = claimed_form(head, form.fields)
+        self._failures.check(head.peer, ex.now)
+        found = await self._keys.find(signed.key_id, signed.session_token, ex.now)
+        secret = found.secret if found is not None else None
+        try:
+            verify_form(signed, form.policy, secret, now=ex.now, keys=self._signing_keys)
+        except S3Error as refused:
+            if refused.row in (s3.SIGNATURE_DOES_NOT_MATCH, s3.INVALID_ACCESS_KEY_ID):
+                self._wrong(head, ex, "signature")
+            raise
+        assert found is not None  # verify_form refuses a key that was not found
+        await self._refuse_revoked(found.proof, ex.now)
+        self._used(found.proof, head, ex)
+        return found.proof
 
     def _used(self, proof: Proof, head: RequestHead, ex: Exchange) -> None:
         program = head.headers.get("user-agent")

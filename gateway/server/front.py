@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from aiohttp import web
 
-from gateway.errors import ApiError, GatewayError
+from gateway.errors import ApiError, GatewayError, StateError
 from gateway.message import RequestHead
 from gateway.observe import metrics
 from gateway.observe.audit import AuditEvent
@@ -26,6 +26,8 @@ from gateway.s3.request import host_name
 from gateway.server import wire
 from gateway.server.browser import check_destination, guard
 from gateway.server.exchange import Exchange, Request
+from gateway.server.forms_upload import FormUploads, may_be_form
+from gateway.server.limits import SlowDown
 from gateway.server.middleware import Proxies, head_of, is_navigation
 from gateway.server.respond import (
     Client,
@@ -39,7 +41,7 @@ from gateway.server.respond import (
 from gateway.server.routes import Routes, Who
 
 if TYPE_CHECKING:
-    from gateway.observe.logs import AuditSink
+    from gateway.observe.logs import Sink
     from gateway.server.authenticate import Authenticator
     from gateway.server.pipeline import Pipeline
     from gateway.server.sts import Sts
@@ -71,20 +73,21 @@ class Front:
         routes: Routes,
         sts: Sts,
         pages: ErrorPages,
-        audit: AuditSink,
+        sinks: Sequence[Sink],
         release: str,
     ) -> None:
-        """`release` names the page's files, so that an open page learns of a new one."""
+        """`sinks` are told of every request; `release` names the page's files, so that an open page learns of a new one."""
         self._snapshot = snapshot
         self._clock = clock
         self._new_request_id = new_request_id
         self._proxies = proxies
         self._authenticate = authenticate
         self._pipeline = pipeline
+        self._forms = FormUploads(signers=authenticate, carrier=pipeline)
         self._routes = routes
         self._sts = sts
         self._pages = pages
-        self._audit = audit
+        self._sinks = tuple(sinks)
         self._release = release
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -125,7 +128,8 @@ class Front:
             ex.finish()
             event.bytes_out = count[0]
             event.finished(self._clock())
-            self._audit.write(event)
+            for sink in self._sinks:
+                sink.write(event)
             metrics.observe(event)
 
     async def _answer(self, request: Request, ex: Exchange, count: list[int]) -> web.StreamResponse:
@@ -170,7 +174,8 @@ class Front:
         if head.method == "OPTIONS":  # SIG-24: our own CORS rules, and they are: none
             raise S3Error(s3.ACCESS_DENIED, "No cross-origin request is allowed here.")
         body = wire.body_of(request)
-        answer = await self._pipeline.handle(head, body, ex)
+        way = self._forms if may_be_form(head) else self._pipeline
+        answer = await way.handle(head, body, ex)
         proof = ex.proof
         if proof is not None and proof.by_cookie:
             try:
@@ -213,6 +218,10 @@ class Front:
     ) -> web.StreamResponse:
         anonymous = ex.proof is None or ex.proof.identity.anonymous
         refused = refusal(error, anonymous=anonymous)
+        if isinstance(error, SlowDown):
+            metrics.LIMITED.add(error.limit)
+        elif isinstance(error, StateError):
+            metrics.STATE_ERRORS.add()
         client = Client.S3 if head is None else client_of(head, api=api)
         status = status_for(client, refused)
         ex.event.status = status
