@@ -28,6 +28,7 @@ from gateway.config.model import Config, MemoryState, RedisState, SqliteState
 from gateway.config.values import Address
 from gateway.errors import ConfigError, StateError
 from gateway.observe import logs, metrics, tracing
+from gateway.observe.events import Webhooks
 from gateway.oidc import flow
 from gateway.oidc.client import Providers
 from gateway.oidc.providers import provider
@@ -182,6 +183,7 @@ class App:
         self.audit = logs.AuditSink(
             self._beside(config.audit.path), lost=lambda count: metrics.AUDIT_LOST.add(by=count)
         )
+        self.webhooks = Webhooks(config.webhooks, clock)
         self.routes = Routes(self._rows())
         self.front = Front(
             snapshot=lambda: self.snapshot,
@@ -193,7 +195,7 @@ class App:
             routes=self.routes,
             sts=self.sts,
             pages=self.pages,
-            audit=self.audit,
+            sinks=(self.audit, self.webhooks),
             release=self.static.release,
         )
 
@@ -356,6 +358,7 @@ class App:
             tasks = [
                 group.create_task(self._watch()),
                 group.create_task(self.access.run()),
+                group.create_task(self.webhooks.run()),
             ]
             await ending.wait()
             for task in tasks:
@@ -370,6 +373,8 @@ class App:
             self._reload_wanted.clear()
             metrics.settle()
             metrics.CONNECTIONS.set(to=self._door.count)
+            metrics.IN_FLIGHT.set(to=self.limits.running)
+            metrics.AUDIT_WAITING.set(to=self.audit.waiting)
             if self._certificate is not None:
                 self._refresh_certificate()
             if told or await asyncio.to_thread(lambda: _marks(tuple(self._files)) != self._files):

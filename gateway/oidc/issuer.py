@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from gateway.caches import Cache, SingleFlight
 from gateway.errors import PROVIDER_AWAY, ProviderError
+from gateway.observe.metrics import KEY_SETS
 from gateway.oidc.keyset import VerificationKeys, read_keys
 from gateway.oidc.providers import Metadata, Provider, read_metadata
 
@@ -111,9 +112,14 @@ class Issuer:
 
     async def renew_keys(self, now: datetime) -> None:
         """Fetches and checks the key set; the old one stays where that fails."""
-        metadata = await self.metadata(now)
-        document = await self._fetch(self.provider, metadata.jwks_uri)
-        self._keys = (read_keys(document), now)
+        try:
+            metadata = await self.metadata(now)
+            document = await self._fetch(self.provider, metadata.jwks_uri)
+            self._keys = (read_keys(document), now)
+        except ProviderError:
+            KEY_SETS.add(self.provider.name, "failed")
+            raise
+        KEY_SETS.add(self.provider.name, "ok")
 
     def keys_age(self, now: datetime) -> timedelta | None:
         """How old the keys are; None where there are none: for readiness."""

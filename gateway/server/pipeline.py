@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.caches import Cache
 from gateway.errors import (
     UPSTREAM_CREDENTIALS,
+    UpstreamError,
     UpstreamProtocolError,
+    UpstreamTimeout,
     UpstreamUnavailable,
 )
 from gateway.identity import Credentials, Proof
@@ -30,6 +33,7 @@ from gateway.message import (
     Pairs,
     RequestHead,
 )
+from gateway.observe.metrics import UPSTREAM_ERRORS, UPSTREAM_SECONDS
 from gateway.policy.evaluate import evaluate
 from gateway.policy.match import bind
 from gateway.policy.model import Decision, Entitlements, Grant
@@ -317,11 +321,17 @@ class Pipeline:
         # Signed at the moment it is sent (FWD-1): waiting for credentials may have taken long.
         signature = self._sign(sending, credentials, upstream, ex.clock())
         ex.event.sent(upstream)
-        answer = await self._transport.send(
-            endpoint_for(upstream, ex.snapshot.upstreams),
-            sending.head(signature),
-            sending.payload.stream(sending.plan, signature),
-        )
+        began = perf_counter()
+        try:
+            answer = await self._transport.send(
+                endpoint_for(upstream, ex.snapshot.upstreams),
+                sending.head(signature),
+                sending.payload.stream(sending.plan, signature),
+            )
+        except UpstreamError as error:
+            UPSTREAM_ERRORS.add(upstream.name, kind_of(error))
+            raise
+        UPSTREAM_SECONDS.observe(upstream.name, seconds=perf_counter() - began)
         ex.event.upstream_answered(upstream, answer.status, upstream_request_id(answer))
         return await inbound(answer, view)
 
@@ -434,6 +444,17 @@ def _refused_entries(
 def wants_json(request: S3Request) -> bool:
     """Lists are written as JSON for whoever asks for it and not for XML (LST-15)."""
     return "application/json" in (request.headers.get("accept") or "")
+
+
+def kind_of(error: UpstreamError) -> str:
+    """The word of the metric for what an upstream did wrong."""
+    match error:
+        case UpstreamUnavailable():
+            return "unavailable"
+        case UpstreamTimeout():
+            return "timeout"
+        case _:
+            return "protocol"
 
 
 async def listed(answer: Answer) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from gateway.caches import Cache
 from gateway.errors import StateError
 from gateway.identity import ANONYMOUS_ISSUER, SERVICE_ISSUER, Proof
+from gateway.observe.metrics import STATE_ERRORS
 from gateway.state import StateStore
 
 BELIEVED = 1.0  # seconds that a "not revoked" counts in this process
@@ -59,6 +60,7 @@ class Revocations:
         try:
             denied = await self._ask(proof)
         except StateError:
+            STATE_ERRORS.add()
             self._note(stretched=True)
             if not self._known.get(who):
                 raise
