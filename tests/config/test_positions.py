@@ -129,7 +129,7 @@ def test_cfg_1_bombs_are_counted_before_they_are_built(text):
 
     assert document.values is None
     assert len(document.problems) == 1
-    assert time.perf_counter() - began < 3
+    assert time.perf_counter() - began < 30  # a bound on growth, not on speed
 
 
 def test_an_alias_within_the_cap_is_good():

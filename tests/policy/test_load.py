@@ -99,7 +99,7 @@ def test_ten_thousand_rules_are_loaded_and_checked_in_seconds():
 
     assert len(made.policy.rules) == 10_000
     assert not made.problems
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 30  # a bound on growth, not on speed
 
 
 def test_the_schema_describes_every_key():
