@@ -1,0 +1,1 @@
+"""What the gateway costs, beside nginx on the same upstream in the same run."""
