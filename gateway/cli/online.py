@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -21,7 +21,13 @@ from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 import aiohttp
 
 from gateway.config.model import Config, Provider, UpstreamConfig
+from gateway.errors import GatewayError
+from gateway.identity import SERVICE_ISSUER, Identity, Method, Proof, Secret
+from gateway.policy.match import TEMPLATE
+from gateway.policy.model import Grant
 from gateway.snapshot import Snapshot
+from gateway.upstream.aws import Aws
+from gateway.upstream.sources import CredentialSources
 
 CONNECT = 5.0  # seconds
 TOTAL = 15.0  # seconds for one answer
@@ -43,10 +49,7 @@ class Finding:
         return f"{'PROBLEM' if self.bad else 'good'}: {self.about}: {self.text}"
 
 
-More = Callable[[Snapshot, datetime], Awaitable[list[Finding]]]
-
-
-async def ask(snapshot: Snapshot, now: datetime, more: tuple[More, ...] = ()) -> list[Finding]:
+async def ask(snapshot: Snapshot, now: datetime) -> list[Finding]:
     """All that the configuration leads to."""
     findings: list[Finding] = []
     async with _session() as session:
@@ -54,9 +57,7 @@ async def ask(snapshot: Snapshot, now: datetime, more: tuple[More, ...] = ()) ->
             findings += await ask_provider(session, provider, snapshot.config, now)
         for name, upstream in snapshot.config.upstreams.items():
             findings.append(await ask_upstream(session, name, upstream, now))
-    for further in more:
-        findings += await further(snapshot, now)
-    return findings
+    return [*findings, *await ask_sources(snapshot, now)]
 
 
 async def ask_providers(config: Config, now: datetime) -> list[Finding]:
@@ -283,3 +284,76 @@ async def ask_upstream(
     for finding in _clock(about, reply, now):
         return finding
     return Finding(about, f"{upstream.url} answers")
+
+
+async def ask_sources(snapshot: Snapshot, now: datetime) -> list[Finding]:
+    """Whether credentials can be had. Those of persons are had for their sign-in: not asked here."""
+    sources = CredentialSources(snapshot.config, Aws(), _nobodys_token, lambda: now)
+    findings: list[Finding] = []
+    try:
+        for name, settings in snapshot.config.credentials.items():
+            if settings.type in _NOT_ASKED:
+                findings.append(Finding(f"credentials {name}", _NOT_ASKED[settings.type]))
+            else:
+                findings.append(await _ask_source(sources, name, snapshot, now))
+    finally:
+        await sources.close()
+    return findings
+
+
+_NOT_ASKED = {
+    "static": "as configured; the upstream judges them",
+    "anonymous": "requests go unsigned",
+    "web_identity": "had for each person's sign-in, so not asked for now",
+    "cognito_identity": "had for each person's sign-in, so not asked for now",
+}
+"""Kinds of credentials of which nothing can be asked without somebody."""
+
+
+async def _ask_source(
+    sources: CredentialSources, name: str, snapshot: Snapshot, now: datetime
+) -> Finding:
+    about = f"credentials {name}"
+    somebody = Identity(issuer=SERVICE_ISSUER, subject=_WHO, claims={})
+    proof = Proof(identity=somebody, method=Method.SIGNATURE)
+    try:
+        credentials = await sources.get(_grant(name, snapshot), proof, now)
+    except GatewayError as error:
+        return Finding(about, f"cannot be had: {error}", True)
+    return Finding(about, f"had: access key {credentials.access_key_id}")
+
+
+_WHO = "gateway-check"
+
+
+def _grant(name: str, snapshot: Snapshot) -> Grant:
+    """A grant as some rule gives it under these credentials, every claim being our own name."""
+    rules = (grant for rule in snapshot.policy.rules for grant in rule.grants)
+    given = next((grant for grant in rules if grant.credentials == name), None)
+    if given is None:
+        return Grant(
+            bucket=_WHO, actions=frozenset({"s3:GetObject"}), upstream="", target_bucket=_WHO,
+            credentials=name, rule="", session_name=_WHO,
+        )  # fmt: skip
+    return Grant(
+        bucket=_WHO,
+        keys=tuple(_filled(key) for key in given.keys),
+        actions=given.actions,
+        upstream=given.upstream,
+        target_bucket=_filled(given.target_bucket),
+        target_prefix=_filled(given.target_prefix),
+        credentials=name,
+        rule="",
+        session_name=_filled(given.session_name),
+        source_identity=_filled(given.source_identity),
+        tags=tuple((tag, _filled(value)) for tag, value in given.tags),
+        scope_down=given.scope_down,
+    )
+
+
+def _filled(template: str) -> str:
+    return TEMPLATE.sub(_WHO, template)
+
+
+async def _nobodys_token(_proof: Proof) -> Secret | None:
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.cli.online import Finding, _session, ask_providers, ask_upstream
+from gateway.cli.online import Finding, _session, ask_providers, ask_sources, ask_upstream
+from gateway.config.load import load
 from gateway.config.model import Config, UpstreamConfig
 from gateway.identity import Secret
+from gateway.snapshot import Snapshot
 
 SECRET = "canary-client-secret"
 Asked = Callable[..., Awaitable[list[Finding]]]
@@ -162,3 +165,60 @@ async def test_nobody_there_is_said():
     assert findings[0].bad
     assert upstream.bad
     assert str(upstream).startswith("PROBLEM: upstream minio: http://127.0.0.1:9 does not answer")
+
+
+CREDENTIALS = """
+session: {{keys: ["${{env:KEY}}"]}}
+oidc: [{{name: corp, issuer: "https://idp.example.com", client_id: x}}]
+upstreams: {{aws: {{}}}}
+credentials:
+  key: {{type: static, access_key_id: AK, secret_access_key: "${{env:SECRET}}"}}
+  none: {{type: anonymous}}
+  own: {{type: web_identity, role_arn: "arn:aws:iam::123456789012:role/x"}}
+  role: {{type: assume_role, role_arn: "arn:aws:iam::123456789012:role/x", source: key, scope_down: true, endpoint: "{sts}", tags: {{who: "${{claims.sub}}"}}}}
+"""
+POLICY = """
+rules:
+- name: r
+  match: {everyone: true}
+  grants: [{bucket: data, upstream: aws, target: "acme/${claims.sub}/", credentials: role, allow: [read]}]
+"""
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_sources_of_credentials_are_asked(tmp_path, answers):
+    """A role is assumed as for a grant; what belongs to persons is left to them."""
+
+    async def sts(request: web.Request) -> web.StreamResponse:
+        form: Any = await request.post()
+        assert form["RoleSessionName"].startswith("gateway-check-")
+        assert "acme/gateway-check/*" in form["Policy"]
+        if not answers:
+            text = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+            return web.Response(status=403, text=text, content_type="text/xml")
+        ends = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return web.Response(
+            text="<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAX</AccessKeyId>"
+            "<SecretAccessKey>canary</SecretAccessKey><SessionToken>canary</SessionToken>"
+            f"<Expiration>{ends}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
+            content_type="text/xml",
+        )
+
+    app = web.Application()
+    app.router.add_post("/", sts)
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "main.yaml").write_text(POLICY)
+    async with TestServer(app, host="127.0.0.1") as server:
+        text = CREDENTIALS.format(sts=str(server.make_url("")).rstrip("/"))
+        (tmp_path / "gateway.yaml").write_text(text)
+        environment = {"KEY": "Fz0rTqY8uJm3XwLc5vBn7aSd9eGh2KpR", "SECRET": "canary-of-an-upstream"}
+        loaded = await asyncio.to_thread(load, tmp_path / "gateway.yaml", environment)
+        snapshot = Snapshot.build(loaded)
+
+        findings = {f.about: f for f in await ask_sources(snapshot, datetime.now(UTC))}
+
+    role = findings["credentials role"]
+    assert role.bad is not answers
+    assert ("had: access key ASIAX" in role.text) is answers
+    assert not any(f.bad for about, f in findings.items() if about != "credentials role")
+    assert "canary" not in "".join(map(str, findings.values()))
