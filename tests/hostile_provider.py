@@ -214,7 +214,7 @@ class HostileProvider:
         token = str(form["refresh_token"])
         held = self._refresh.get(token)
         now = self.clock()
-        if held is None or (held[1] is not None and now > held[1] + self.grace):
+        if held is None or (held[1] is not None and now >= held[1] + self.grace):
             return web.json_response({"error": "invalid_grant"}, status=400)
         answer = self._issue(held[0], again=True)
         if self.rotation:

@@ -419,3 +419,34 @@ async def test_oid_15_only_a_provider_that_was_allowed_to_ends_sessions(idp, clo
     with pytest.raises(TokenError):
         await made.verify_logout(idp.logout_token(sub="user-1", nonce="n"), clock())
     await made.close()
+
+
+async def test_a_public_client_names_itself_in_the_form(idp, clock, http):
+    """Without a secret there is nothing to authenticate with."""
+    made = Providers([provider(section(idp, client_secret=None))], clock=clock)
+    with pytest.raises(ProviderError):  # this provider wants one
+        await redeem(idp, made, http)
+    form, headers = next((form, headers) for path, form, headers in idp.calls if path == "/token")
+    assert form["client_id"] == "gateway" and "Authorization" not in headers
+    await made.close()
+
+
+async def test_a_scope_that_nothing_needs_is_noted(idp, providers, http, caplog):
+    """The blank scope of Cognito may grant more than expected."""
+    idp.answer = put(scope="openid aws.cognito.signin.user.admin")
+    await redeem(idp, providers, http)
+
+    assert "aws.cognito.signin.user.admin" in caplog.text
+
+
+async def test_userinfo_is_asked_after_a_refresh_where_the_row_says_so(idp, clock, http):
+    """The same as at the login; a list is not an answer."""
+    made = Providers([provider(section(idp, kind="okta"))], clock=clock)
+    login, first = await redeem(idp, made, http, named={"groups"})
+    idp.groups = ["eu"]
+    second = await refresh(idp, made, first.refresh_token, login, first.claims, {"groups"})
+    assert second.claims["groups"] == ["eu"]
+    idp.userinfo = lambda _: []
+    with pytest.raises(ProviderError):
+        await refresh(idp, made, first.refresh_token, login, first.claims, {"groups"})
+    await made.close()

@@ -6,7 +6,11 @@ import re
 
 import pytest
 
-from tests.hostile_provider import put, sign
+from gateway.errors import ApiError
+from gateway.identity import Identity, Method, Proof
+from gateway.observe.audit import AuditEvent
+from gateway.server.exchange import Exchange
+from tests.hostile_provider import Reply, put, sign
 from tests.login_world import Browser, parameters
 from tests.server.conftest import World
 
@@ -239,3 +243,44 @@ async def test_oid_15_a_forged_logout_token_ends_nothing(idp, browser, world):
     assert await back(browser, logout_token=good) == 400
 
     assert (await browser.who()).status == 200
+
+
+def exchange(world: World) -> Exchange:
+    now = world.clock()
+    event = AuditEvent(request_id="r", time=now)
+    return Exchange(
+        snapshot=world.gateway.snapshot, now=now, request_id="r", event=event, clock=world.clock
+    )
+
+
+def shown(world: World, method: Method) -> Proof:
+    return Proof(
+        identity=Identity(issuer="corp", subject="user-1"), method=method, issued=world.clock()
+    )
+
+
+async def test_ses_16_a_bearer_may_end_everything_and_an_access_key_may_not(browser, world):
+    """A key is handed to machines; a sign-in is the person's."""
+    await browser.login()
+    end = world.gateway.logout._end
+    with pytest.raises(ApiError) as caught:
+        await end(exchange(world), shown(world, Method.SIGNATURE), everywhere=True)
+    assert caught.value.status == 403
+    assert (await browser.who()).status == 200
+    location = await end(exchange(world), shown(world, Method.BEARER), everywhere=True)
+    assert location == f"{world.gateway.url}/ui/signed-out"
+
+    assert (await browser.who()).status == 401
+
+
+async def test_ses_9_a_provider_whose_document_is_gone_does_not_keep_anybody_signed_in(
+    idp, browser, world
+):
+    """It ends here, and the browser stays here."""
+    await browser.login()
+    world.reload({"title": "renamed"})  # its document has to be fetched anew
+    idp.replies["/pool/.well-known/openid-configuration"] = Reply(500)
+    answer = await browser.sign_out()
+
+    assert (await answer.json())["redirect"] == f"{world.gateway.url}/ui/signed-out"
+    assert (await browser.who()).status == 401

@@ -80,7 +80,7 @@ class World:
         self.made.append(providers)
         return make_gateway(URL, self.clock, self.store, providers, **more)
 
-    async def begin(self, gateway: Gateway, **more: Any) -> Begun:
+    async def begin(self, gateway: Gateway, sid: str | None = "op-1", **more: Any) -> Begun:
         """A session, as a finished login makes it; its refresh token is one of the provider's."""
         claims = self.idp.id_claims("nonce")
         given = gateway.providers.find("corp")
@@ -92,7 +92,7 @@ class World:
             "earlier": None,
             **more,
         }
-        identity: Identity = flow.identity_of(given, {**claims, "sid": "op-1"})
+        identity: Identity = flow.identity_of(given, {**claims, **({"sid": sid} if sid else {})})
         return await gateway.sessions.begin(identity, now=self.clock(), **values)
 
 

@@ -248,3 +248,14 @@ async def test_a_record_that_is_gone_is_a_session_that_is_over(world):
 
     assert await gateway.sessions.open(cookie, world.clock()) is not None
     assert await gateway.sessions.open(cookie, world.clock.forward(minutes=59)) is None
+
+
+async def test_a_session_without_a_refresh_token_is_not_renewed(world):
+    """It ends with its ID token; whoever asks for more gets nothing."""
+    gateway = world.process()
+    begun = await world.begin(gateway, refresh_token=None)
+    record = await gateway.sessions.record(begun.proof, world.clock())
+    refresher = gateway.sessions._refresher
+
+    assert await refresher.refreshed(None, record, world.clock()) is None
+    assert world.idp.calls == []
