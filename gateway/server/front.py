@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.server")
 
-CLIENT_CLOSED = 499  # what the audit line says of a client that left; nginx's number for it
-
 
 class ErrorPages(Protocol):
     """Writes a refusal as a document."""
@@ -105,12 +103,12 @@ class Front:
         count = [0]
         try:
             return await self._answer(request, ex, count)
-        except (wire.ClientGone, ConnectionError) as gone:
-            event.status = CLIENT_CLOSED
+        except (wire.ClientGone, ConnectionError):
+            event.status = wire.CLIENT_CLOSED
             event.note("client-gone")
-            raise ConnectionResetError from gone
+            return wire.cut(request)
         except asyncio.CancelledError:
-            event.status = CLIENT_CLOSED
+            event.status = wire.CLIENT_CLOSED
             event.note("client-gone")
             raise
         except Exception as fault:
@@ -123,7 +121,7 @@ class Front:
                 exc_info=None if isinstance(fault, GatewayError) else fault,
                 extra={"request_id": ex.request_id, "kind": type(fault).__name__},
             )
-            raise ConnectionResetError from fault
+            return wire.cut(request)
         finally:
             ex.finish()
             event.bytes_out = count[0]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CLIENT_SILENCE = 60.0  # seconds without a byte taken before a client is given up (DOS-2)
 RATE_WINDOW = 60.0  # seconds over which a body's rate is averaged, and from which it is asked
+CLIENT_CLOSED = 499  # what the audit line says of a client that left; nginx's number for it
 SERVER_NAME = "s3-auth-gateway"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -67,6 +68,14 @@ def _sent(status: int, keep_alive: bool) -> Sent:
     if done is None:
         done = _DONE[status, keep_alive] = Sent(status, keep_alive=keep_alive)
     return done
+
+
+def cut(request: web.BaseRequest) -> web.StreamResponse:
+    """Ends the connection where it stands, so that nothing on it looks whole."""
+    transport = request.transport
+    if transport is not None:
+        transport.abort()
+    return _sent(CLIENT_CLOSED, False)
 
 
 class ClientBody(Body):
