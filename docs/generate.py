@@ -67,7 +67,22 @@ def configuration() -> str:
         "`${env:NAME}` and `${file:PATH}` stand for text anywhere in a string. "
         "Durations are `30s`, `10m`, `12h`, `7d`; sizes `8MiB`, `1GB`.\n",
     ]
-    for name, model, doc in sections(Config, ""):
+    return "".join(out) + described(Config)
+
+
+def policy() -> str:
+    from gateway.config.policyfile import PolicyFile
+
+    return (
+        "# Policy files\n\n" + NOTE + "The language by task: [policies](../policies.md).\n"
+        + described(PolicyFile)
+    )  # fmt: skip
+
+
+def described(top: Any) -> str:
+    """Every section of a file and every key in it."""
+    out = []
+    for name, model, doc in sections(top, ""):
         out.append(f"\n## {name}\n\n{doc}\n")
         rows = []
         for field, info in model.model_fields.items():
@@ -113,7 +128,7 @@ def shown_type(annotation: Any) -> str:
         return ", ".join(f"`{value}`" for value in get_args(annotation))
     names = {
         "timedelta": "duration", "Secret": "secret", "bool": "`true`, `false`", "Address": "address",
-        "float": "number", "int": "whole number", "Path": "file", "str": "text",
+        "float": "number", "int": "whole number", "Path": "file", "str": "text", "Any": "value",
     }  # fmt: skip
     if "Literal[" in text and "Annotated" not in text:
         values = re.findall(r"'([^']*)'", text)
@@ -274,6 +289,7 @@ def commands() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "reference/configuration.md": configuration,
+    "reference/policy.md": policy,
     "reference/operations.md": operations,
     "reference/errors.md": errors,
     "reference/reasons.md": reasons,
