@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.sessions import refresh
+from gateway.state.sqlite import SqliteStore
 from tests.hostile_provider import Reply, drop, put
 from tests.sessions.conftest import value_of
 
@@ -259,3 +260,23 @@ async def test_a_session_without_a_refresh_token_is_not_renewed(world):
 
     assert await refresher.refreshed(None, record, world.clock()) is None
     assert world.idp.calls == []
+
+
+async def test_ses_8_two_workers_on_one_file_of_state_cause_one_refresh(world, tmp_path):
+    """Each with its own connection to it."""
+    world.idp.rotation = True
+    world.idp.delays["/token"] = 0.1
+    stores = [SqliteStore(tmp_path / "state.db", world.clock) for _ in range(2)]
+    gateways = []
+    for world.store in stores:
+        gateways.append(world.process())
+    cookie = await signed_in(world, gateways[0])
+    now = world.clock.forward(minutes=59)
+    opened = await asyncio.gather(
+        *(gateway.sessions.open(cookie, now) for _ in range(25) for gateway in gateways)
+    )
+    for store in stores:
+        await store.close()
+
+    assert all(one is not None for one in opened)
+    assert world.idp.count("/token") == 1
