@@ -30,6 +30,7 @@ from gateway.policy.model import (
     Rule,
 )
 from gateway.policy.patterns import key_pattern
+from gateway.s3 import names
 
 MISSING = object()
 """What a claim is that is not there."""
@@ -338,7 +339,7 @@ def _bound(grant: GrantRule, rule: Rule, identity: Identity, order: int) -> Gran
         keys=tuple(render(pattern, identity) for pattern in grant.keys),
         actions=grant.actions,
         upstream=grant.upstream,
-        target_bucket=render(grant.target_bucket, identity),
+        target_bucket=_target_bucket(grant, identity),
         target_prefix=render(grant.target_prefix, identity),
         credentials=grant.credentials,
         rule=rule.name,
@@ -349,6 +350,15 @@ def _bound(grant: GrantRule, rule: Rule, identity: Identity, order: int) -> Gran
         scope_down=grant.scope_down,
         order=order,
     )
+
+
+def _target_bucket(grant: GrantRule, identity: Identity) -> str:
+    """Rendered, and a bucket name: it may become part of a host name (SSR-1). Raises Unusable."""
+    bucket = render(grant.target_bucket, identity)
+    if "${" not in bucket and not names.is_bucket_name(bucket):
+        claims = ", ".join(named_claims(grant.target_bucket))
+        raise Unusable(CLAIM_UNUSABLE, claim=claims, problem="not usable in a bucket's name")
+    return bucket
 
 
 def _bound_deny(deny: DenyRule, rule: Rule, identity: Identity) -> Deny:

@@ -16,6 +16,7 @@ from gateway import errors
 from gateway.errors import Reason
 from gateway.identity import Identity
 from gateway.policy.patterns import Pattern, is_pattern, key_pattern, name_pattern
+from gateway.s3 import names
 from gateway.s3.operations import Requirement
 from gateway.s3.request import DeleteEntry, ObjectName, S3Request
 
@@ -447,6 +448,7 @@ class Entitlements:
 
     def _made(self, bucket: str) -> BucketView:
         grants = [grant.named(bucket) for grant in self.grants if _names(grant.bucket, bucket)]
+        grants = [grant for grant in grants if names.is_bucket_name(grant.target_bucket)]  # SSR-1
         denies = [deny for deny in self.denies if _names(deny.bucket, bucket)]
         return BucketView(
             bucket,
