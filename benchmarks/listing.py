@@ -53,7 +53,9 @@ class Answering(asyncio.Protocol):
 async def serve(port: int) -> None:
     """Answers until it is ended."""
     body = document()
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = (
+        f"HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
     Answering.answer = head.encode() + body
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Answering, "127.0.0.1", port)

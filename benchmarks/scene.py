@@ -7,6 +7,7 @@ second port speaks TLS with a certificate made for the run. Lists come from `ben
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,17 @@ from benchmarks.processes import Program, Programs, free_port
 KEY_ID = "BENCHKEY"
 SECRET = "bench-secret-0123456789-abcdef"
 SESSION_KEY = "bench-session-key-0123456789-0123456789-abc"
+ENVIRONMENT = {
+    "BENCH_SESSION_KEY": SESSION_KEY,
+    "BENCH_SECRET": SECRET,
+    "BENCH_UPSTREAM_SECRET": "upstream-secret",
+}
 SMALL = 1024
 BIG = 256 * 1024 * 1024
 WORKER_CONNECTIONS = 8192
 
 _NGINX = """
-worker_processes 1; daemon off; pid {name}.pid; error_log {name}.err;
+{user} worker_processes 1; daemon off; pid {name}.pid; error_log {name}.err;
 events {{ worker_connections {connections}; }}
 http {{
   access_log off; sendfile on; tcp_nodelay on; keepalive_requests 1000000;
@@ -120,7 +126,8 @@ def files(folder: Path) -> None:
 
 def nginx(programs: Programs, folder: Path, name: str, servers: str, port: int) -> Program:
     """One nginx with one worker."""
-    text = _NGINX.format(name=name, connections=WORKER_CONNECTIONS, servers=servers)
+    user = "user root;" if os.geteuid() == 0 else ""  # else it could not read what we wrote
+    text = _NGINX.format(user=user, name=name, connections=WORKER_CONNECTIONS, servers=servers)
     (folder / f"{name}.conf").write_text(text)
     command = ["nginx", "-p", str(folder), "-c", f"{name}.conf"]
     return programs.start(name, command, port=port, folder=folder, worker=True)
@@ -137,17 +144,10 @@ def gateway(
 ) -> tuple[Program, str]:
     """The gateway with static credentials and an audit log in a file; and its URL."""
     port, admin = free_port(), free_port()
-    text = _GATEWAY.format(
-        port=port, admin=admin, plain=plain, tls=tls, lists=lists, key_id=KEY_ID
-    )
+    text = _GATEWAY.format(port=port, admin=admin, plain=plain, tls=tls, lists=lists, key_id=KEY_ID)
     (folder / f"{name}.yaml").write_text(text)
     command = [sys.executable, "-m", "gateway", "serve", "--config", f"{name}.yaml"]
-    env = {
-        "BENCH_SESSION_KEY": SESSION_KEY,
-        "BENCH_SECRET": SECRET,
-        "BENCH_UPSTREAM_SECRET": "upstream-secret",
-    }
-    program = programs.start(name, command, port=port, folder=folder, env=env)
+    program = programs.start(name, command, port=port, folder=folder, env=ENVIRONMENT)
     return program, f"http://127.0.0.1:{port}"
 
 

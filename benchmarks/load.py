@@ -1,0 +1,248 @@
+"""
+The clients of a run: wrk for many small requests, sockets of our own for large bodies and crowds.
+
+Every request is signed once, by botocore, and sent as it is again and again: signatures hold for
+fifteen minutes, and what verifies them does not know that it saw them before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import selectors
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+AT_ONCE = 16
+AGENT = "Boto3/1.43 md/Botocore#1.43 ua/2.1 os/linux"
+PIECE = 256 * 1024  # bytes a call to send or recv
+SILENCE = 120.0  # seconds without a byte before a run is given up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request as it is sent."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+def plain(method: str, url: str, *, body: bytes = b"") -> Call:
+    """A request without credentials, with what every SDK sends beside."""
+    return Call(method=method, url=url, headers=_common({}), body=body)
+
+
+def signed(
+    method: str,
+    url: str,
+    key: tuple[str, str, str | None],
+    *,
+    body: bytes = b"",
+    digest: str | None = None,
+    service: str = "s3",
+) -> Call:
+    """A request signed in its headers; `digest` is the body's SHA-256 where that is not at hand."""
+    request = AWSRequest(method, url, data=body or None)
+    if service == "s3":
+        request.headers["x-amz-content-sha256"] = digest or hashlib.sha256(body).hexdigest()
+        request.context["payload_signing_enabled"] = True
+    else:
+        request.headers["content-type"] = "application/x-www-form-urlencoded"
+    auth = S3SigV4Auth if service == "s3" else SigV4Auth
+    auth(Credentials(*key), service, "us-east-1").add_auth(request)
+    headers = {name: value for name, value in request.headers.items() if name != "Content-Length"}
+    if digest is not None:  # botocore has put that of the body it saw
+        headers["X-Amz-Content-SHA256"] = digest
+    return Call(method=method, url=url, headers=_common(headers), body=body)
+
+
+def with_cookie(method: str, url: str, cookie: str) -> Call:
+    """A request as a browser's page makes it."""
+    return Call(method=method, url=url, headers=_common({"Cookie": cookie}))
+
+
+def _common(headers: dict[str, str]) -> dict[str, str]:
+    return {**headers, "User-Agent": AGENT, "Accept-Encoding": "identity"}
+
+
+def head(call: Call, length: int | None = None) -> bytes:
+    """The bytes of a request's head."""
+    parts = urlsplit(call.url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    lines = [f"{call.method} {target} HTTP/1.1", f"Host: {parts.netloc}"]
+    lines += [f"{name}: {value}" for name, value in call.headers.items()]
+    if length is not None:
+        lines.append(f"Content-Length: {length}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def once(call: Call) -> tuple[int, bytes]:
+    """Status and body of one request whose answer says its length."""
+    with _connected(call.url) as conn:
+        conn.sendall(head(call, len(call.body) if call.body else None) + call.body)
+        status, length, data = _answer_head(conn)
+        while len(data) < length and call.method != "HEAD":
+            piece = conn.recv(PIECE)
+            if not piece:
+                raise RuntimeError(f"{call.url} was cut after {len(data)} bytes")
+            data += piece
+        return status, data
+
+
+def _connected(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname or "", parts.port or 80), SILENCE)
+
+
+def _answer_head(conn: socket.socket) -> tuple[int, int, bytes]:
+    """Status, stated length, and the first bytes of the body."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = conn.recv(PIECE)
+        if not piece:
+            raise RuntimeError("no answer")
+        data += piece
+    text, _, rest = data.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", text)
+    return int(text.split()[1]), int(length[1]) if length else 0, rest
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """What wrk saw."""
+
+    requests: int
+    seconds: float
+    failed: int
+
+
+def many(call: Call, folder: Path, seconds: int, at_once: int = AT_ONCE) -> Many:
+    """The same request over `at_once` connections for some seconds."""
+    if call.method == "HEAD":
+        return many_heads(call, seconds, at_once)
+    parts = urlsplit(call.url)
+    lines = [f"wrk.method = {_lua(call.method)}"]
+    lines += [f"wrk.headers[{_lua(n)}] = {_lua(v)}" for n, v in call.headers.items()]
+    if call.body:
+        data = "".join(f"\\{byte:03}" for byte in call.body)
+        lines.append(f'wrk.body = "{data}"')
+    script = folder / "wrk.lua"
+    script.write_text("\n".join(lines) + "\n")
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    command = ["wrk", "-t1", f"-c{at_once}", f"-d{seconds}s", "--timeout", "20s"]
+    done = subprocess.run(
+        [*command, "-s", str(script), f"{parts.scheme}://{parts.netloc}{target}"],
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=True,
+    )
+    total = re.search(r"(\d+) requests in ([\d.]+)s", done.stdout)
+    if total is None:
+        raise RuntimeError(done.stdout)
+    errors = sum(
+        int(number)
+        for line in re.findall(r"Socket errors:.*|Non-2xx or 3xx responses:.*", done.stdout)
+        for number in re.findall(
+            r"\d+", line.partition(":")[2].replace("2xx", "").replace("3xx", "")
+        )
+    )
+    return Many(int(total[1]), float(total[2]), errors)
+
+
+def many_heads(call: Call, seconds: int, at_once: int = AT_ONCE) -> Many:
+    """As `many`, for HEAD: wrk would wait for the bodies that the answers speak of."""
+    asked = head(call)
+    count = failed = 0
+    began = time.monotonic()
+    with selectors.DefaultSelector() as selector, ExitStack() as held:
+        for _ in range(at_once):
+            conn = held.enter_context(_connected(call.url))
+            selector.register(conn, selectors.EVENT_READ)
+            conn.sendall(asked)
+        while (taken := time.monotonic() - began) < seconds:
+            for key, _ in selector.select(1.0):
+                conn = key.fileobj
+                assert isinstance(conn, socket.socket)
+                answer = conn.recv(PIECE)  # a head on loopback comes in one piece
+                count += 1
+                failed += not (answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n"))
+                conn.sendall(asked)
+    return Many(count, taken, failed)
+
+
+def _lua(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def download(call: Call, expected: int) -> None:
+    """Reads one large answer and forgets it. Raises RuntimeError where it is not whole."""
+    buffer = bytearray(1024 * 1024)
+    with _connected(call.url) as conn:
+        conn.sendall(head(call))
+        status, length, rest = _answer_head(conn)
+        if status != 200 or length != expected:
+            raise RuntimeError(f"{call.url}: {status}, {length} bytes; {rest[:500]!r}")
+        done = len(rest)
+        while done < length:
+            count = conn.recv_into(buffer)
+            if not count:
+                raise RuntimeError(f"{call.url} was cut after {done} bytes")
+            done += count
+
+
+def upload(call: Call, source: Path) -> None:
+    """Sends a file as the body. Raises RuntimeError where it was not taken."""
+    length = source.stat().st_size
+    with _connected(call.url) as conn, source.open("rb") as file:
+        conn.sendall(head(call, length))
+        conn.sendfile(file)
+        status, _, rest = _answer_head(conn)
+        if status not in (200, 201, 204):
+            raise RuntimeError(f"{call.url}: {status} {rest[:500]!r}")
+
+
+def crowd(call: Call, count: int) -> list[socket.socket]:
+    """
+    Connections that have asked for a large body, have read a little and then read no more.
+
+    The caller closes them.
+    """
+    conns: list[socket.socket] = []
+    for _ in range(count):
+        conn = _connected(call.url)
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        conn.sendall(head(call))
+        conns.append(conn)
+    for conn in conns:
+        status, _, _ = _answer_head(conn)
+        if status != 200:
+            raise RuntimeError(f"a slow reader was answered {status}")
+    return conns
+
+
+def sip(conns: list[socket.socket], amount: int) -> None:
+    """Reads up to `amount` bytes from each connection, as far as there are any."""
+    with selectors.DefaultSelector() as selector:
+        for conn in conns:
+            selector.register(conn, selectors.EVENT_READ)
+        for key, _ in selector.select(1.0):
+            assert isinstance(key.fileobj, socket.socket)
+            key.fileobj.recv(amount)
+
+
+def idle(url: str, count: int) -> list[socket.socket]:
+    """Open connections without a request. The caller closes them."""
+    return [_connected(url) for _ in range(count)]
