@@ -39,6 +39,17 @@ class Call:
     body: bytes = b""
 
 
+class _Signer(S3SigV4Auth):  # type: ignore[misc]
+    """S3's signature over a body that is not at hand."""
+
+    def __init__(self, credentials: Credentials, digest: str) -> None:
+        super().__init__(credentials, "s3", "us-east-1")
+        self._digest = digest
+
+    def payload(self, request: AWSRequest) -> str:
+        return self._digest
+
+
 def plain(method: str, url: str, *, body: bytes = b"") -> Call:
     """A request without credentials, with what every SDK sends beside."""
     return Call(method=method, url=url, headers=_common({}), body=body)
@@ -56,15 +67,12 @@ def signed(
     """A request signed in its headers; `digest` is the body's SHA-256 where that is not at hand."""
     request = AWSRequest(method, url, data=body or None)
     if service == "s3":
-        request.headers["x-amz-content-sha256"] = digest or hashlib.sha256(body).hexdigest()
-        request.context["payload_signing_enabled"] = True
+        auth: SigV4Auth = _Signer(Credentials(*key), digest or hashlib.sha256(body).hexdigest())
     else:
         request.headers["content-type"] = "application/x-www-form-urlencoded"
-    auth = S3SigV4Auth if service == "s3" else SigV4Auth
-    auth(Credentials(*key), service, "us-east-1").add_auth(request)
-    headers = {name: value for name, value in request.headers.items() if name != "Content-Length"}
-    if digest is not None:  # botocore has put that of the body it saw
-        headers["X-Amz-Content-SHA256"] = digest
+        auth = SigV4Auth(Credentials(*key), service, "us-east-1")
+    auth.add_auth(request)
+    headers = dict(request.headers.items())
     return Call(method=method, url=url, headers=_common(headers), body=body)
 
 
