@@ -107,3 +107,35 @@ def test_a_file_that_is_not_there(tmp_path):
     assert loaded.config is None
     assert "cannot be read" in str(loaded.problems[0])
     assert loaded.files[0] == tmp_path / "gateway.yaml"
+
+
+def test_too_many_files_and_patterns_that_are_none(folder, monkeypatch):
+    """Told at the pattern."""
+    monkeypatch.setattr("gateway.config.load.POLICY_FILES_MAX", 1)
+    assert "more than 1 policy files" in str(load(folder / "gateway.yaml", {}).problems[0])
+    (folder / "gateway.yaml").write_text('session: {keys: ["${file:key}"]}\npolicies: [""]\n')
+    assert "policies[0]" in str(load(folder / "gateway.yaml", {}).problems[0])
+
+
+def test_a_policy_file_that_cannot_be_read_is_told(folder, monkeypatch):
+    """By its name."""
+    (folder / "policies" / "c.yaml").symlink_to(folder / "policies" / "a.yaml")
+    read_bytes = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "c.yaml":
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+
+    assert "c.yaml:1:1: the file cannot be read: Permission denied" in str(
+        load(folder / "gateway.yaml", {}).problems[0]
+    )
+
+
+def test_without_a_list_of_policies_the_usual_ones_are_judged(folder):
+    """Although the configuration is wrong."""
+    (folder / "gateway.yaml").write_text("policies: 5\n")
+
+    assert len(load(folder / "gateway.yaml", {}).policies) == 2

@@ -534,3 +534,25 @@ def test_pol_1_the_evaluator_answers_every_operation():
         decision = decide(entitlements, needs)
         assert decision.allowed == (row.name == "ListBuckets")
         json.dumps([outcome.sentence for outcome in decision.outcomes])
+
+
+def test_a_deny_on_every_bucket_may_forbid_listing_them():
+    """The one action that is about no bucket."""
+    policy = compiled(
+        """
+rules:
+- name: no lists
+  match: {everyone: true}
+  denies: [{bucket: "*", actions: ["s3:ListAllMyBuckets"]}]
+"""
+    )
+
+    assert decided(policy, somebody(), "ListBuckets").reasons == {errors.DENIED_BY_RULE}
+
+
+def test_a_refused_grant_of_other_actions_is_not_the_reason():
+    """What is missing is the action, whatever a template refused."""
+    policy = one_grant(allow=["read"], keys=["${claims.team}/**"])
+
+    assert decided(policy, somebody(), "GetObject data/x").reasons == {errors.CLAIM_UNUSABLE}
+    assert decided(policy, somebody(), "PutObject data/x").reasons == {errors.NO_GRANT_FOR_BUCKET}

@@ -194,3 +194,68 @@ def test_an_explanation_reads_as_it_stands_there(path):
         path.write_text(text.partition("--- expected\n")[0] + "--- expected\n" + shown)
     else:
         assert shown == given["expected"]
+
+
+def test_questions_may_name_actions_and_what_is_never_allowed():
+    """An IAM action is asked of a key, a prefix or a bucket; some operations are refused whatever is granted."""
+    policy = one_grant(allow=["s3:*"])
+
+    for asked in ("s3:GetObjectAcl data/x", "s3:ListBucket data", "s3:PutBucketPolicy data"):
+        assert decided(policy, somebody(), asked).allowed
+    assert not decided(policy, somebody(), "CreateSession data").allowed
+    assert not decided(
+        one_grant(keys=["a/**"], allow=["s3:*"]), somebody(), "s3:PutBucketPolicy data"
+    ).allowed
+
+
+def test_a_test_about_nobody_says_so():
+    """Where it fails."""
+    text = POLICY.replace("  may_not: [PutObject inbox/x]", "  may: [PutObject inbox/x]")
+
+    failed = explain.run_tests(compiled(text))
+
+    assert "nobody in particular may not PutObject inbox/x" in str(failed[0])
+
+
+def test_rules_for_strangers_are_looked_at_too():
+    """Somebody who is known is told that a rule is not for them."""
+    policy = compiled(
+        "rules: [{name: r, match: {anonymous: true}, grants: [{bucket: data, upstream: aws, target: acme-data, credentials: shared, allow: [read]}]}]"
+    )
+
+    known = next(iter(explain.looked_at(policy, somebody())))
+    nobody = next(iter(explain.looked_at(policy, NOBODY)))
+
+    assert (known["matched"], known["why"]) == (False, "it is for those who are not signed in")
+    assert (nobody["matched"], nobody["why"]) == (True, "whoever is not signed in")
+
+
+def test_a_refused_grant_is_told_where_it_was_looked_at():
+    """With the claim that it needed."""
+    row = next(iter(explain.looked_at(one_grant(keys=["${claims.team}/**"]), somebody())))
+
+    assert row["refused"] == [
+        "the grant on data is refused: The grant needs the claim team, which is absent."
+    ]
+
+
+def test_a_narrowing_is_told_at_its_place():
+    """The key is restricted, not the person."""
+    statement = Statement(actions=("s3:GetObject",), buckets=("data",), keys=("a/**",))
+    entitlements = bind(one_grant(), somebody(narrowed=((statement,),)))
+
+    assert explain.at(entitlements, "data", "a/")["allow"] == ["s3:GetObject"]
+    assert explain.at(entitlements, "data", "b/")["denied"]["read"].startswith(
+        "The key or link used"
+    )
+
+
+def test_who_can_list_a_prefix():
+    """By grants that reach it."""
+    policy = one_grant(keys=["home/${claims.sub}/**"])
+
+    assert explain.who_can(policy, question("ListObjectsV2 data/home/"))
+    assert not explain.who_can(policy, question("ListObjectsV2 data/other/"))
+    assert explain.who_can(
+        one_grant(bucket="d*", target="x-${bucket}"), question("HeadBucket data")
+    )

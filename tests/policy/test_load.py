@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from gateway.config.model import AssumeRoleCredentials, Config
 from gateway.config.positions import read
 from gateway.policy.load import Names, compile_policy, schema
@@ -108,3 +110,28 @@ def test_the_schema_describes_every_key():
     for name, definition in definitions.items():
         for key, value in definition["properties"].items():
             assert value.get("description"), f"{name}.{key}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "scope_down"),
+    [
+        ({"type": "web_identity", "scope_down": True}, "alice", True),
+        ({"type": "cognito_identity", "identity_pool_id": "us-east-1:0a", "flow": "basic"}, "alice", False),
+        ({"type": "cognito_identity", "identity_pool_id": "us-east-1:0a"}, "", False),
+        ({"type": "default"}, "", False),
+    ],
+)  # fmt: skip
+def test_which_credentials_have_a_session_of_their_own(settings, name, scope_down):
+    """Roles have names and may be narrowed; others know neither."""
+    if (
+        settings["type"] != "default"
+        and settings.get("flow", "basic") == "basic"
+        and "role_arn" not in settings
+    ):
+        settings = {**settings, "role_arn": "arn:aws:iam::123456789012:role/x"}
+    config = Config.model_validate({"credentials": {"own": settings}, "upstreams": {"aws": {}}})
+    text = "rules: [{name: r, match: {everyone: true}, grants: [{bucket: data, upstream: aws, target: acme, credentials: own, allow: [read]}]}]"
+
+    grant = bind(compiled(text, Names.of(config)), somebody()).grants[0]
+
+    assert (grant.session_name, grant.scope_down) == (name, scope_down)

@@ -283,6 +283,13 @@ def test_claims_named_lists_conditions_and_templates():
     named = claims_named(compiled(RULES))
 
     assert set(named) == {"groups", "level", "flag", "mail", "team", "gone", "deep.name"}
+    assert set(
+        claims_named(
+            compiled(
+                'rules: [{name: r, match: {everyone: true}, denies: [{bucket: data, keys: ["${claims.x}/**"], actions: [read]}]}]'
+            )
+        )
+    ) == {"x"}
     assert named["deep.name"] == ()
     assert [test.matcher for test in named["groups"]] == ["contains", "contains_any"]
 

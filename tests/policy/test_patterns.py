@@ -117,3 +117,4 @@ def test_names_know_two_wildcards():
     assert name_pattern("s3:Get*").matches("s3:GetObject")
     assert name_pattern("lab-?").matches("lab-1")
     assert not name_pattern("lab-?").matches("lab-12")
+    assert repr(name_pattern("lab-?")) == "Pattern('lab-?')"
