@@ -20,9 +20,14 @@ from tests.server.whole_gateway import READER, Whole, whole_gateway
 
 
 @pytest.fixture
-async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
-    async with whole_gateway(tmp_path) as made:
+async def whole(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Whole]:
+    """Frames go on as frames, or, for tests that ask, are taken off (`payload: decode`)."""
+    switch = getattr(request, "param", "passthrough")
+    async with whole_gateway(tmp_path, payload=switch) as made:
         yield made
+
+
+both_switches = pytest.mark.parametrize("whole", ["passthrough", "decode"], indirect=True)
 
 
 def sha(data: bytes) -> str:
@@ -39,6 +44,7 @@ async def test_fwd_2_what_is_sent_on_is_signed_anew(whole: Whole) -> None:
     assert (got.status, got.body, got.header("content-type")) == (200, b"hello", "text/x")
 
 
+@both_switches
 async def test_chk_16_a_flipped_byte_is_never_stored(whole: Whole) -> None:
     """The hash was signed, the body is another: the old object stays as it was."""
     assert (await whole.signed("PUT", "/data/k", b"old")).status == 200
@@ -92,6 +98,7 @@ def framed(
     return RequestHead(method="PUT", target="/data/k", headers=seed.headers), parts
 
 
+@both_switches
 @pytest.mark.parametrize("form", ["signed", "signed-trailer", "unsigned-trailer"])
 async def test_chk_11_honest_frames_arrive_whole(whole: Whole, form: str) -> None:
     """Each framed form is stored as the object's bytes, proved again upstream."""
@@ -121,6 +128,7 @@ def spoilt(parts: list[bytes], how: str) -> list[bytes]:
     }[how]
 
 
+@both_switches
 @pytest.mark.parametrize(
     "how",
     [
@@ -144,6 +152,7 @@ async def test_chk_8_spoilt_signed_chunks_store_nothing(whole: Whole, how: str) 
     assert whole.stored("/real/team/k") == b"old"
 
 
+@both_switches
 @pytest.mark.parametrize("signed", [True, False])
 async def test_chk_9_10_a_false_trailer_stores_nothing(whole: Whole, signed: bool) -> None:
     """A checksum of other bytes, even if it is signed."""
@@ -153,6 +162,7 @@ async def test_chk_9_10_a_false_trailer_stores_nothing(whole: Whole, signed: boo
     assert whole.stored("/real/team/k") is None
 
 
+@both_switches
 async def test_chk_9_a_trailer_needs_its_signature(whole: Whole) -> None:
     """A signed body whose trailer lost or changed its signature is not stored."""
     head, parts = framed(whole, trailer=crc(OBJECT))
@@ -164,6 +174,7 @@ async def test_chk_9_a_trailer_needs_its_signature(whole: Whole) -> None:
         assert whole.stored("/real/team/k") is None
 
 
+@both_switches
 @pytest.mark.parametrize("length", [len(OBJECT) - 1, len(OBJECT) + 1])
 async def test_chk_4_the_decoded_length_must_be_true(whole: Whole, length: int) -> None:
     """One byte less or more than was announced is no object."""
@@ -172,6 +183,7 @@ async def test_chk_4_the_decoded_length_must_be_true(whole: Whole, length: int) 
     assert whole.stored("/real/team/k") is None
 
 
+@both_switches
 @pytest.mark.parametrize("end", ["fin", "rst"])
 @pytest.mark.parametrize("form", ["plain", "framed"])
 async def test_chk_11_a_short_body_is_never_stored(whole: Whole, end: str, form: str) -> None:
