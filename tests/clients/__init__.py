@@ -1,0 +1,1 @@
+"""Every S3 client, installed from its registry and run against a real gateway process."""

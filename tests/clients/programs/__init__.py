@@ -1,0 +1,1 @@
+"""One program a client; each runs in that client's own environment and prints its results."""

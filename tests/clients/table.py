@@ -1,0 +1,84 @@
+"""The clients: one row each. What a client is asked to do stands in its program."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(__file__).parent / "programs"
+FOLDER = ROOT / "build" / "clients"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """Where a client comes from and which program drives it."""
+
+    name: str
+    program: str
+    """A file of `programs/`."""
+    pip: tuple[str, ...] = ()
+    """What is installed into its own environment; empty for what is not from PyPI."""
+    npm: tuple[str, ...] = ()
+    debian: str = ""
+    """The Debian package whose program it is."""
+    command: str = ""
+    """The program of that package."""
+    version: tuple[str, ...] = ()
+    """Command that prints the version, for those that are not from PyPI or npm."""
+    quick: bool = False
+    """Part of the short run among the tests."""
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return FOLDER / self.name.replace(" ", "-")
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot run here, for what this program does not install itself."""
+        if self.debian and shutil.which(self.command) is None:
+            return f"not installed (Debian: {self.debian})"
+        if self.npm and shutil.which("npm") is None:
+            return "not installed (Debian: npm)"
+        return None
+
+
+CLIENTS: tuple[Client, ...] = (
+    Client(name="boto3", program="boto3_sdk.py", pip=("boto3",), quick=True),
+    Client(name="boto3 1.35", program="boto3_sdk.py", pip=("boto3==1.35.99",)),
+    Client(name="aws cli", program="aws_cli.py", pip=("awscli",)),
+    Client(
+        name="curl",
+        program="curl.py",
+        debian="curl",
+        command="curl",
+        version=("curl", "--version"),
+        quick=True,
+    ),
+    Client(
+        name="s3cmd",
+        program="s3cmd.py",
+        debian="s3cmd",
+        command="s3cmd",
+        version=("s3cmd", "--version"),
+    ),
+    Client(
+        name="rclone",
+        program="rclone.py",
+        debian="rclone",
+        command="rclone",
+        version=("rclone", "version"),
+        quick=True,
+    ),
+    Client(
+        name="restic",
+        program="restic.py",
+        debian="restic",
+        command="restic",
+        version=("restic", "version"),
+        quick=True,
+    ),
+    Client(name="minio-py", program="minio_py.py", pip=("minio",), quick=True),
+)
