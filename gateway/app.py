@@ -40,9 +40,11 @@ from gateway.server.admin import Admin, Readiness
 from gateway.server.authenticate import Authenticator
 from gateway.server.cli_login import CliLogin
 from gateway.server.doctor import Doctor
+from gateway.server.errands import Errands, Slots
 from gateway.server.exchange import Request
 from gateway.server.forward_auth import ForwardAuth
 from gateway.server.front import Front
+from gateway.server.jobs import Jobs
 from gateway.server.keys import Keys
 from gateway.server.limits import Failures, Limits
 from gateway.server.listeners import (
@@ -79,6 +81,8 @@ if TYPE_CHECKING:
     from gateway.state import StateStore
 
 log = logging.getLogger("gateway")
+http_log = logging.getLogger("gateway.http")
+http_log.addFilter(logs.Unparsed())
 
 HEAD_LINE_MAX = 32 * 1024  # bytes of the target or of one header: a presigned URL with its token
 HEAD_FIELDS_MAX = 256
@@ -184,6 +188,16 @@ class App:
             self._beside(config.audit.path), lost=lambda count: metrics.AUDIT_LOST.add(by=count)
         )
         self.webhooks = Webhooks(config.webhooks, clock)
+        slots = Slots()
+        self.errands = Errands(
+            pipeline=self.pipeline,
+            snapshot=lambda: self.snapshot,
+            clock=clock,
+            new_request_id=tracing.request_id,
+            audit=self.audit,
+            revoked=self.sessions.revoked,
+        )
+        self.jobs = Jobs(self.errands, self.store, slots)
         self.routes = Routes(self._rows())
         self.front = Front(
             snapshot=lambda: self.snapshot,
@@ -216,6 +230,7 @@ class App:
                 revoked=self.sessions.revoked,
                 failures=self.failures,
             ).routes(),
+            *self.jobs.routes(),
             *Doctor().routes(),
             Route(
                 method="GET",
@@ -296,6 +311,7 @@ class App:
         stack.push_async_callback(self.aws.close)
         stack.push_async_callback(self.sources.close)
         stack.push_async_callback(self.providers.close)
+        stack.push_async_callback(self.jobs.close)  # first: they still speak with all the others
         await self.providers.start()
         await self._listen(config)
         for warning in self.snapshot.warnings:
@@ -318,7 +334,7 @@ class App:
             max_field_size=HEAD_LINE_MAX,
             max_headers=HEAD_FIELDS_MAX,
             read_bufsize=READ_SIZE,
-            logger=logging.getLogger("gateway.http"),
+            logger=http_log,
         )
         self._door = Door(self.server, config.server.connections)
         context = self._certificate.context if self._certificate is not None else None

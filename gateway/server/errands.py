@@ -207,11 +207,14 @@ class Errand:
 
     async def head(self, bucket: str, key: str) -> Headers | None:
         """Headers of an object; None where there is none. Raises Refused."""
-        async with self.ask("HEAD", bucket, key) as answer:
-            if answer.status == 404:
-                return None
-            await succeeded(answer)
-            return answer.head.headers
+        try:
+            async with self.ask("HEAD", bucket, key) as answer:
+                await succeeded(answer)
+                return answer.head.headers
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            return None
 
     async def page(
         self,
