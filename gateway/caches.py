@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
-
-from cachetools import TLRUCache
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -28,20 +27,32 @@ class Cache(Generic[K, V]):
         self.name = name
         self.size = size
         self.seconds = seconds
-        self._entries: TLRUCache[K, tuple[V, float]] = TLRUCache(
-            maxsize=size, ttu=lambda _key, entry, now: now + entry[1], timer=time.monotonic
-        )
+        self._entries: OrderedDict[K, tuple[V, float]] = OrderedDict()
+        """Values and when they end, the one that was asked for last at the end."""
         REGISTER.add(self)  # type: ignore[arg-type] # a register of caches of anything
 
     def get(self, key: K) -> V | None:
         entry = self._entries.get(key)
-        return None if entry is None else entry[0]
+        if entry is None:
+            return None
+        if entry[1] <= time.monotonic():
+            self._entries.pop(key, None)
+            return None
+        self._entries.move_to_end(key)
+        return entry[0]
 
     def put(self, key: K, value: V, seconds: float | None = None) -> None:
         """Kept for the shorter of `seconds` and the cache's own age; not at all if that is not positive."""
         life = self.seconds if seconds is None else min(seconds, self.seconds)
-        if life > 0:
-            self._entries[key] = (value, life)
+        if life <= 0:
+            return
+        now = time.monotonic()
+        entries = self._entries
+        entries[key] = (value, now + life)
+        entries.move_to_end(key)
+        # What nobody asked for any more stands in front: each newcomer clears what has ended there.
+        while len(entries) > self.size or next(iter(entries.values()))[1] <= now:
+            entries.popitem(last=False)
 
     def drop(self, key: K) -> None:
         self._entries.pop(key, None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ import click
 from gateway.cli import DONE, OUTSIDE_FAILED, WRONG_INPUT
 
 RESTART_PAUSE = 1.0  # seconds before a worker that ended is started anew
+GC_YOUNG = 20_000  # new objects between two looks of the collector for cycles
 WORKER = "GATEWAY_WORKER"
 """In a worker's environment: the folder where it and its supervisor meet."""
 
@@ -69,6 +71,17 @@ def _load(path: Path):  # type: ignore[no-untyped-def] # Loaded, imported late
         raise SystemExit(WRONG_INPUT) from None
 
 
+def _settle_memory() -> None:
+    """
+    Modules and tables stay for good: the collector need not walk them again and again.
+
+    Requests leave few cycles behind; looking for them after each 700 objects, as Python does by
+    itself, cost one part in twenty of a small request.
+    """
+    gc.freeze()
+    gc.set_threshold(GC_YOUNG, 10, 20)
+
+
 def _run_worker(config_path: Path, meeting: str | None) -> int:
     """One process of the gateway, until it is told to end."""
     import uvloop  # noqa: PLC0415 # kept out of the start of every command
@@ -80,6 +93,7 @@ def _run_worker(config_path: Path, meeting: str | None) -> int:
     async def run() -> None:
         app = App(config_path, meeting=Path(meeting) if meeting else None)
         await app.start()
+        _settle_memory()
         loop = asyncio.get_running_loop()
         ending = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
