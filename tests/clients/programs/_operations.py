@@ -21,6 +21,7 @@ import traceback
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 from _names import OPERATIONS
 
@@ -56,7 +57,7 @@ class Lacks(Exception):
 class Store:
     """The verbs; a client has those that it overrides. A method raises whatever went wrong."""
 
-    lacks: dict[str, str] = {}
+    lacks: ClassVar[dict[str, str]] = {}
     """Why it has no such verb, by verb."""
     awkward = AWKWARD
 

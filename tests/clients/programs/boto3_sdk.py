@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import boto3
 from _operations import BUCKET, PAGE, Store, main
+from botocore.config import Config
 
 
 class Boto3(Store):
     def open(self) -> None:
         self.s3 = boto3.client("s3")
+        # Links are of Signature Version 2 otherwise, which is refused.
+        self.links = boto3.client("s3", config=Config(signature_version="s3v4"))
 
     def put(self, key: str, path: str) -> None:
         self.s3.upload_file(path, BUCKET, key)
@@ -36,7 +39,7 @@ class Boto3(Store):
         assert not self.s3.delete_objects(Bucket=BUCKET, Delete=wanted).get("Errors")
 
     def presign(self, key: str) -> str:
-        url: str = self.s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": key})
+        url: str = self.links.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": key})
         return url
 
 

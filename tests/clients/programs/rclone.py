@@ -14,7 +14,7 @@ def rclone(*more: str) -> bytes:
     return run(
         "rclone", "--config", os.devnull, "--s3-provider=Other", "--s3-env-auth",
         f"--s3-endpoint={ENDPOINT}", f"--s3-region={REGION}", "--s3-upload-cutoff=5M",
-        "--s3-chunk-size=5M", f"--s3-list-chunk={PAGE}", "--retries=1", *authority, *more,
+        "--s3-chunk-size=5M", f"--s3-list-chunk={PAGE}", "--retries=1", "--s3-no-check-bucket", *authority, *more,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 from _operations import BUCKET, CA, ENDPOINT, LARGE, PREFIX, Store, main, pattern, run, same
 
@@ -20,7 +21,7 @@ def restic(*more: str) -> bytes:
 
 
 class Restic(Store):
-    lacks = {"copy": NOT_FILES, "presign": NOT_FILES, "range": NOT_FILES}
+    lacks: ClassVar[dict[str, str]] = {"copy": NOT_FILES, "presign": NOT_FILES, "range": NOT_FILES}
 
     def open(self) -> None:
         restic("init")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from _operations import (
     ACCESS_KEY,
     BUCKET,
@@ -23,12 +25,12 @@ def s3cmd(*more: str) -> bytes:
     return run(
         "s3cmd", "--config=/dev/null", f"--access_key={ACCESS_KEY}", f"--secret_key={SECRET_KEY}",
         f"--host={HOST}", f"--host-bucket={HOST}", f"--region={REGION}",
-        "--no-progress", "--quiet", "--multipart-chunk-size-mb=5", *transport, *session, *more,
+        "--no-progress", "--multipart-chunk-size-mb=5", *transport, *session, *more,
     )  # fmt: skip
 
 
 class S3cmd(Store):
-    lacks = {
+    lacks: ClassVar[dict[str, str]] = {
         "range": "s3cmd has no ranges",
         "presign": "s3cmd signurl makes links of Signature Version 2 alone, which are refused",
     }
@@ -37,14 +39,15 @@ class S3cmd(Store):
         s3cmd("put", path, f"s3://{BUCKET}/{key}")
 
     def get(self, key: str) -> bytes:
-        return s3cmd("get", f"s3://{BUCKET}/{key}", "-")
+        return s3cmd("--quiet", "get", f"s3://{BUCKET}/{key}", "-")
 
     def list(self, prefix: str) -> list[str]:
         lines = s3cmd("ls", "--recursive", f"s3://{BUCKET}/{prefix}").decode().splitlines()
         return [line.partition(f"s3://{BUCKET}/")[2] for line in lines]
 
     def copy(self, source: str, target: str) -> None:
-        s3cmd("cp", f"s3://{BUCKET}/{source}", f"s3://{BUCKET}/{target}")
+        # Without this it reads and writes the ACL as well, for which there is no grant.
+        s3cmd("--acl-private", "cp", f"s3://{BUCKET}/{source}", f"s3://{BUCKET}/{target}")
 
     def delete(self, keys: list[str]) -> None:
         s3cmd("del", *(f"s3://{BUCKET}/{key}" for key in keys))
