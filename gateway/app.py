@@ -37,6 +37,7 @@ from gateway.policy.match import claims_named
 from gateway.server import forward_auth
 from gateway.server.accesskeys import AccessKeys
 from gateway.server.admin import Admin, Readiness
+from gateway.server.archive import Archives
 from gateway.server.authenticate import Authenticator
 from gateway.server.cli_login import CliLogin
 from gateway.server.doctor import Doctor
@@ -194,10 +195,11 @@ class App:
             snapshot=lambda: self.snapshot,
             clock=clock,
             new_request_id=tracing.request_id,
-            audit=self.audit,
+            sinks=(self.audit, self.webhooks),
             revoked=self.sessions.revoked,
         )
         self.jobs = Jobs(self.errands, self.store, slots)
+        self.archives = Archives(self.errands, self.store, slots)
         self.routes = Routes(self._rows())
         self.front = Front(
             snapshot=lambda: self.snapshot,
@@ -231,6 +233,7 @@ class App:
                 failures=self.failures,
             ).routes(),
             *self.jobs.routes(),
+            *self.archives.routes(),
             *Doctor().routes(),
             Route(
                 method="GET",

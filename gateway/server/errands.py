@@ -12,7 +12,7 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,7 +41,7 @@ from gateway.server.respond import refusal
 if TYPE_CHECKING:
     from gateway.config.model import Jobs as Bounds
     from gateway.identity import Identity, Proof
-    from gateway.observe.logs import AuditSink
+    from gateway.observe.logs import Sink
     from gateway.server.pipeline import Pipeline
     from gateway.snapshot import Snapshot
 
@@ -249,7 +249,7 @@ class Errand:
             next=found.get("NextContinuationToken"),
         )
 
-    async def walk(self, bucket: str, prefix: str) -> AsyncIterator[tuple[Entry, ...]]:
+    async def walk(self, bucket: str, prefix: str) -> AsyncGenerator[tuple[Entry, ...], None]:
         """Every object below a prefix, a page at a time. Raises Refused."""
         after: str | None = None
         while True:
@@ -321,7 +321,7 @@ class Errands:
         snapshot: Callable[[], Snapshot],
         clock: Callable[[], datetime],
         new_request_id: Callable[[], str],
-        audit: AuditSink,
+        sinks: Iterable[Sink],
         revoked: Callable[[Proof, datetime], Awaitable[bool]],
     ) -> None:
         self.pipeline = pipeline
@@ -329,7 +329,7 @@ class Errands:
         self.clock = clock
         self.revoked = revoked
         self._new_request_id = new_request_id
-        self._audit = audit
+        self._sinks = tuple(sinks)
 
     def errand(self, proof: Proof, *, peer: str | None, note: str) -> Errand:
         """`note` stands in every audit line: `job`, `archive` or `share`, and which."""
@@ -357,7 +357,8 @@ class Errands:
         finally:
             ex.finish()
             ex.event.finished(self.clock())
-            self._audit.write(ex.event)
+            for sink in self._sinks:
+                sink.write(ex.event)
             metrics.observe(ex.event)
 
 
