@@ -81,4 +81,26 @@ CLIENTS: tuple[Client, ...] = (
         quick=True,
     ),
     Client(name="minio-py", program="minio_py.py", pip=("minio",), quick=True),
+    Client(name="pyarrow", program="pyarrow_cpp.py", pip=("pyarrow",)),
+    Client(name="obstore", program="obstore_rs.py", pip=("obstore",)),
+    Client(
+        name="polars",
+        program="polars_df.py",
+        pip=("polars",),
+        environment=(("AWS_ALLOW_HTTP", "true"),),
+    ),
+    Client(name="deltalake", program="delta.py", pip=("deltalake", "pyarrow")),
+    Client(name="s3fs", program="s3fs_py.py", pip=("s3fs",)),
+    Client(
+        name="aws-sdk-js",
+        program="aws_sdk_js.mjs",
+        npm=("@aws-sdk/client-s3", "@aws-sdk/s3-request-presigner", "@aws-sdk/lib-storage"),
+    ),
+    Client(
+        name="s3fs-fuse",
+        program="s3fs_fuse.py",
+        debian="s3fs",
+        command="s3fs",
+        version=("s3fs", "--version"),
+    ),
 )

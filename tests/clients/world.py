@@ -8,6 +8,7 @@ TLS its certificate is of an authority made for the run.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import secrets
@@ -40,6 +41,10 @@ ADA = User(
     username="ada", password="lovelace", name="Ada", email="ada@example.com", groups=("staff",)
 )
 UP_SECONDS = 30.0
+VERSIONED = (
+    b'<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+    b"<Status>Enabled</Status></VersioningConfiguration>"
+)
 
 CONFIG = """\
 server:
@@ -86,6 +91,7 @@ class Server:
     secret_key: str
     payload: str
     """The upstream's `payload` setting."""
+    versioned: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,12 +107,18 @@ class Gateway:
 
 @contextlib.contextmanager
 def moto() -> Iterator[Server]:
-    """moto's S3 server: verifies nothing, knows everything."""
+    """
+    moto's S3 server: verifies nothing, knows everything.
+
+    With versions: without, it names a version `null` that it then refuses to be asked for.
+    """
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield Server("moto", f"http://{host}:{port}", "any-key", "any-secret", "passthrough")
+        yield Server(
+            "moto", f"http://{host}:{port}", "any-key", "any-secret", "passthrough", versioned=True
+        )
     finally:
         server.stop()
 
@@ -221,13 +233,16 @@ async def _make_bucket(server: Server) -> None:
         now=datetime.now(UTC),
         host=server.url.partition("://")[2],
     )
-    head = signer.head("PUT", f"/{TARGET}")
-    async with (
-        aiohttp.ClientSession() as session,
-        session.put(f"{server.url}/{TARGET}", headers=list(head.headers.pairs)) as answer,
-    ):
-        if answer.status not in (200, 409):
-            raise RuntimeError(await answer.text())
+    calls = [signer.head("PUT", f"/{TARGET}")]
+    if server.versioned:
+        digest = hashlib.sha256(VERSIONED).hexdigest()
+        calls.append(signer.head("PUT", f"/{TARGET}", query=[("versioning", "")], payload=digest))
+    async with aiohttp.ClientSession() as session:
+        for head, body in zip(calls, (b"", VERSIONED), strict=False):
+            url = f"{server.url}{head.target}"
+            async with session.put(url, data=body, headers=list(head.headers.pairs)) as answer:
+                if answer.status not in (200, 409):
+                    raise RuntimeError(await answer.text())
 
 
 async def _credentials(

@@ -13,6 +13,16 @@ AWS = os.environ["MATRIX_BIN"] + "/aws"
 
 
 class AwsCli(Store):
+    def open(self) -> None:
+        # Its links are of Signature Version 2 otherwise, which is refused.
+        self.settings = tempfile.NamedTemporaryFile(mode="w")  # noqa: SIM115  # closed below
+        self.settings.write("[default]\ns3 =\n  signature_version = s3v4\n")
+        self.settings.flush()
+        os.environ["AWS_CONFIG_FILE"] = self.settings.name
+
+    def close(self) -> None:
+        self.settings.close()
+
     def put(self, key: str, path: str) -> None:
         run(AWS, "s3", "cp", "--only-show-errors", path, f"s3://{BUCKET}/{key}")
 
