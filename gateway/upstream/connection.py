@@ -85,12 +85,13 @@ class Incoming(Body):
                 raise self._error
             if self._ended:
                 raise StopAsyncIteration
+            if self._connection is not None:
+                # Not before: what was taken last may still wait in memory for a slow client.
+                self._connection.taken()
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         data = self._chunks.popleft()
         self.size -= len(data)
-        if self._connection is not None:
-            self._connection.taken()
         return data
 
     def whole(self) -> bytes | None:
@@ -303,8 +304,8 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def taken(self) -> None:
-        """The reader of the answer took a piece of it."""
-        if self._paused and self._incoming is not None and self._incoming.size < HIGH_WATER:
+        """The reader of the answer has taken all that was here, and wants more."""
+        if self._paused and self._incoming is not None:
             self._go_on()
             self._expect(self._endpoint.idle_timeout)
 
