@@ -251,6 +251,8 @@ async def _stream(
 ) -> None:
     done = 0
     whole = False
+    # Of a stream one piece waits in memory and no second one, however slow the client is.
+    transport.set_write_buffer_limits(high=0)
     try:
         async for data in body:
             if transport.is_closing():
