@@ -7,13 +7,14 @@ from files like those a deployment has; they are written to a folder that can be
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import mimetypes
 import secrets
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -261,7 +262,7 @@ async def open_world(
             folder = Path(stack.enter_context(made))
         port = port or free_port()
         url = f"http://127.0.0.1:{port}"
-        s3_url = stack.enter_context(_moto())
+        s3_url = await stack.enter_async_context(_moto())
         client = Client(
             client_id="demo-client",
             client_secret=secrets.token_urlsafe(24),
@@ -289,17 +290,17 @@ async def open_world(
         )
 
 
-@contextlib.contextmanager
-def _moto() -> Iterator[str]:
+@contextlib.asynccontextmanager
+async def _moto() -> AsyncIterator[str]:
     # moto logs each request; the gateway's audit line tells more.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    await asyncio.to_thread(server.start)
     host, port = server.get_host_and_port()
     try:
         yield f"http://{host}:{port}"
     finally:
-        server.stop()
+        await asyncio.to_thread(server.stop)
 
 
 async def _seed(s3_url: str, users: tuple[User, ...]) -> None:
