@@ -1,5 +1,6 @@
 """
     python -m benchmarks [--quick] [--runs N] [--only TEXT] [--adapter name=command=url] [--json FILE]
+                         [--write-docs] [--from FILE]
 
 Starts upstream, nginx and gateway on loopback, measures, prints one table. nginx and wrk must be
 installed. An adapter is another gateway: a shell command that starts it, and its URL; it must
@@ -19,9 +20,11 @@ from urllib.parse import urlsplit
 
 from benchmarks import report, scene
 from benchmarks.measures import Effort, Measures, Other, Row, everything
+from benchmarks.page import page
 from benchmarks.processes import Programs
 
 BUILD = Path("build")
+DOCS = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
 def arguments() -> argparse.Namespace:
@@ -32,6 +35,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="rows whose name holds this text")
     parser.add_argument("--adapter", action="append", default=[], help="name=command=url")
     parser.add_argument("--json", type=Path, default=BUILD / "bench.json")
+    parser.add_argument("--write-docs", action="store_true", help="docs/performance.md, too")
+    parser.add_argument("--from", dest="source", type=Path, help="no run: the rows of a JSON file")
     return parser.parse_args()
 
 
@@ -59,6 +64,12 @@ def adapters(programs: Programs, given: list[str], under: scene.Scene) -> tuple[
 
 def main() -> int:
     given = arguments()
+    if given.source is not None:
+        rows = [Row(**row) for row in json.loads(given.source.read_text())]
+        print(report.markdown(rows, sorted({name for row in rows for name in row.others})))
+        if given.write_docs:
+            DOCS.write_text(page(rows))
+        return 0
     missing = [name for name in ("nginx", "wrk") if shutil.which(name) is None]
     if missing:
         print(f"please install {' and '.join(missing)}", file=sys.stderr)
@@ -81,6 +92,8 @@ def main() -> int:
         rows = everything(measures, under, say, only=given.only)
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(report.as_json(rows), indent=1, ensure_ascii=False) + "\n")
+    if given.write_docs:
+        DOCS.write_text(page(rows))
     return 0
 
 

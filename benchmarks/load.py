@@ -182,12 +182,12 @@ def many_heads(call: Call, seconds: int, at_once: int = AT_ONCE) -> Many:
             conn.sendall(asked)
         while (taken := time.monotonic() - began) < seconds:
             for key, _ in selector.select(1.0):
-                conn = key.fileobj
-                assert isinstance(conn, socket.socket)
-                answer = conn.recv(PIECE)  # a head on loopback comes in one piece
+                ready = key.fileobj
+                assert isinstance(ready, socket.socket)
+                answer = ready.recv(PIECE)  # a head on loopback comes in one piece
                 count += 1
                 failed += not (answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n"))
-                conn.sendall(asked)
+                ready.sendall(asked)
     return Many(count, taken, failed)
 
 
