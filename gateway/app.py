@@ -64,8 +64,10 @@ from gateway.server.middleware import Proxies
 from gateway.server.pages import Pages
 from gateway.server.pipeline import Pipeline
 from gateway.server.routes import Route, Routes, Who, openapi
+from gateway.server.shares import Shares, ShareStore
 from gateway.server.static import Static
 from gateway.server.sts import Sts
+from gateway.server.visits import Visits
 from gateway.sessions.lifetime import Sessions
 from gateway.sessions.session import Style, Terms
 from gateway.sigv4.sign import SigningKeys
@@ -200,6 +202,16 @@ class App:
         )
         self.jobs = Jobs(self.errands, self.store, slots)
         self.archives = Archives(self.errands, self.store, slots)
+        links = ShareStore(self.store)
+        self.shares = Shares(self.errands, links)
+        self.visits = Visits(
+            self.errands,
+            links,
+            slots,
+            self.pages,
+            owners=self.sessions.owner,
+            failures=self.failures,
+        )
         self.routes = Routes(self._rows())
         self.front = Front(
             snapshot=lambda: self.snapshot,
@@ -234,6 +246,8 @@ class App:
             ).routes(),
             *self.jobs.routes(),
             *self.archives.routes(),
+            *self.shares.routes(),
+            *self.visits.routes(),
             *Doctor().routes(),
             Route(
                 method="GET",

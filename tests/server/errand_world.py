@@ -6,13 +6,16 @@ import asyncio
 import io
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from gateway.demo.world import World, open_world
 
@@ -78,6 +81,24 @@ class Caller:
                 assert answer.status == 200, answer.body
                 if answer.json["state"] not in ("counting", "running"):
                     return dict(answer.json)
+
+
+async def signed_in(nobody: Caller, username: str) -> Caller:
+    """A browser with somebody's session, as the page uses it."""
+    world = nobody.world
+    user = next(one for one in world.users if one.username == username)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        url = URL(f"{world.url}/api/session/auth/?next=/ui/")
+        async with browser.get(url) as answer:
+            text, where = await answer.text(), answer.url
+        action = re.search(r'<form method="post" action="([^"]+)"', text)
+        assert action is not None, text
+        form = {"username": username, "password": user.password}
+        async with browser.post(where.join(URL(unescape(action[1]), encoded=True)), data=form):
+            pass
+        kept = browser.cookie_jar.filter_cookies(URL(world.url))["session"].value
+    headers = {"Cookie": f"session={kept}", "X-Gateway-CSRF": "1", "Origin": world.url}
+    return Caller(world, nobody.session, extra=headers)
 
 
 @asynccontextmanager
