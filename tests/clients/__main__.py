@@ -1,20 +1,28 @@
-"""`python -m tests.clients`: the matrix, printed as it runs; `--write-docs` keeps it."""
+"""
+`python -m tests.clients`: the matrix, printed as it runs.
+
+Results are kept beside the clients: a run of some of them renews theirs, and `--write-docs` writes
+the page of all that are there.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from tests.clients import report
 from tests.clients.matrix import CREDENTIALS, TRANSPORTS, Plan, Result, install, run, version
-from tests.clients.table import CLIENTS, ROOT
+from tests.clients.table import CLIENTS, FOLDER, ROOT
 from tests.clients.world import SERVERS
 from tests.servers import ceph
 
 PAGE = ROOT / "docs" / "clients.md"
+KEPT = FOLDER / "results.jsonl"
 
 
 def _arguments() -> argparse.Namespace:
@@ -32,10 +40,29 @@ async def _collect(plan: Plan) -> list[Result]:
     results = []
     async for one in run(plan):
         results.append(one)
+        with KEPT.open("a", encoding="utf-8") as kept:
+            kept.write(json.dumps(asdict(one)) + "\n")
         word = {True: "ok", False: "FAILED", None: "-"}[one.passed]
         where = f"{one.server:5} {one.transport:5} {one.credentials:9} {one.client:12}"
         print(f"{where} {one.operation:13} {word} {one.note}", flush=True)
     return results
+
+
+def _kept() -> list[Result]:
+    """The last result of everything that was ever run, in the order of the table."""
+    lines = KEPT.read_text("utf-8").splitlines()
+    found = {one.key: one for one in (Result(**json.loads(line)) for line in lines)}
+    order = [client.name for client in CLIENTS]
+    wanted = [one for one in found.values() if one.client in order]
+    servers = list(SERVERS)
+    return sorted(wanted, key=lambda one: (servers.index(one.server), order.index(one.client)))
+
+
+def write_page() -> None:
+    """docs/clients.md of the results that are kept."""
+    versions = {one.name: version(one) for one in CLIENTS}
+    today = f"Written on {datetime.now(UTC):%Y-%m-%d}."
+    PAGE.write_text(f"{report.HEAD}\n{today}\n\n{report.tables(_kept(), versions)}", "utf-8")
 
 
 def main() -> int:
@@ -56,8 +83,7 @@ def main() -> int:
     text = report.tables(results, {one.name: version(one) for one in clients})
     print("\n" + text)
     if given.write_docs:
-        today = f"Last run: {datetime.now(UTC):%Y-%m-%d}."
-        PAGE.write_text(f"{report.HEAD}\n{today}\n\n{text}", "utf-8")
+        write_page()
     return 1 if any(one.passed is False for one in results) else 0
 
 

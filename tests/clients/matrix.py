@@ -36,6 +36,11 @@ class Result:
     """None for what the client cannot do."""
     note: str = ""
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What it is a result of."""
+        return (self.server, self.client, self.credentials, self.transport, self.operation)
+
 
 @dataclass(frozen=True)
 class Plan:
