@@ -27,6 +27,7 @@ ENVIRONMENT = {
 SMALL = 1024
 BIG = 256 * 1024 * 1024
 WORKER_CONNECTIONS = 8192
+RULES_A_FILE = 2000  # a file of policies may have a megabyte
 
 _NGINX = """
 {user} worker_processes 1; daemon off; pid {name}.pid; error_log {name}.err;
@@ -71,7 +72,7 @@ credentials:
   shared: {{type: static, access_key_id: UPSTREAM, secret_access_key: "${{env:BENCH_UPSTREAM_SECRET}}"}}
 service_accounts:
   - {{name: bench, access_key_id: {key_id}, secret_access_key: "${{env:BENCH_SECRET}}", claims: {{groups: [bench]}}}}
-policies: [policy.yaml]
+policies: ["policy*.yaml"]
 limits: {{requests_per_second: 1000000, concurrent: 100000}}
 audit: {{path: audit.log}}
 log: {{level: warning, format: text}}
@@ -134,9 +135,14 @@ def nginx(programs: Programs, folder: Path, name: str, servers: str, port: int) 
 
 
 def policy(folder: Path, rules: int) -> None:
-    """The policy file: what is measured, and as many rules of others as it takes."""
-    others = "".join(_RULE.format(number=number) for number in range(rules - 1))
-    (folder / "policy.yaml").write_text(_POLICY + others)
+    """The policy files: what is measured, and as many rules of others as it takes."""
+    for old in folder.glob("policy-*.yaml"):
+        old.unlink()
+    (folder / "policy.yaml").write_text(_POLICY)
+    for first in range(0, rules - 1, RULES_A_FILE):
+        numbers = range(first, min(first + RULES_A_FILE, rules - 1))
+        others = "".join(_RULE.format(number=number) for number in numbers)
+        (folder / f"policy-{first}.yaml").write_text("rules:\n" + others)
 
 
 def gateway(

@@ -251,8 +251,9 @@ async def _stream(
 ) -> None:
     done = 0
     whole = False
-    # Of a stream one piece waits in memory and no second one, however slow the client is.
-    transport.set_write_buffer_limits(high=0)
+    # Of a stream one piece waits in memory and no second one, however slow the client is. Not 0:
+    # over TLS a buffer of 0 bytes counts as full then, and writing never goes on.
+    transport.set_write_buffer_limits(high=1, low=0)
     try:
         async for data in body:
             if transport.is_closing():

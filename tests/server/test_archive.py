@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from datetime import UTC, datetime
@@ -146,3 +147,18 @@ async def test_dos_11_places_are_bounded(world):
     for context in held:
         context.__exit__(None, None, None)
     assert (await ada.ask("GET", "/api/archive/home/")).status == 200
+
+
+async def test_ui_37_leaving_ends_what_was_asked_upstream(world):
+    """The client closes half-way: places and requests are let go, and nothing more is read."""
+    world, who = world
+    ada = who["ada"]
+    for n in range(6):
+        await ada.put("home", f"big/{n}", b"x" * 4_000_000)
+    url = f"{world.url}/api/archive/home/big/"
+    async with ada.session.get(url, headers={"Authorization": f"Bearer {ada.token}"}) as answer:
+        assert await answer.content.readexactly(1000)
+        answer.close()
+    async with asyncio.timeout(10):
+        while world.app.archives._slots._running or world.app.limits.running:
+            await asyncio.sleep(0.02)

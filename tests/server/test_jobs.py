@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+from datetime import timedelta
 
 import pytest
 
 from gateway.errors import ApiError
 from gateway.server import transfer
 from gateway.server.jobs import Name, Order, check_order, other_names, target_base
-from tests.server.errand_world import errand_world
+from tests.server.errand_world import errand_world, signed_in
 
 
 @pytest.fixture
@@ -216,3 +218,102 @@ async def test_jobs_belong_to_their_owner(world):
     assert (await who["bob"].ask("DELETE", path)).status == 404
     assert (await who["nobody"].ask("GET", path)).status == 401
     assert (await who["ada"].ask("GET", path)).status == 200
+
+
+async def test_cpy_6_between_upstreams_the_bytes_stream_through(world):
+    """No upstream copies from another: read here, written there, with what belongs to the object."""
+    world, who = world
+    folder = world.folder
+    config = (folder / "gateway.yaml").read_text()
+    line = f's3: {{endpoint: "{world.s3_url}", region: us-east-1, addressing: path}}'
+    assert line in config
+    other = line.replace("s3: ", "other: ", 1)
+    (folder / "gateway.yaml").write_text(config.replace(line, f"{line}\n  {other}"))
+    policy = folder / "policies" / "main.yaml"
+    grant = "      - {bucket: elsewhere, upstream: other, target: acme-home/elsewhere/, credentials: shared, allow: [list, read, write, delete]}\n"
+    team = '  - name: team data\n    match: {claims: {"cognito:groups": {contains: staff}}}\n    grants:\n'
+    assert team in policy.read_text()
+    policy.write_text(policy.read_text().replace(team, team + grant))
+    assert await world.app.reload()
+    ada = who["ada"]
+    mib = 1024 * 1024
+    world.app.jobs._sizes = transfer.Sizes(whole=6 * mib, part=5 * mib)
+    await ada.put("home", "m/small.txt", b"small", **{"x-amz-meta-a": "b", "x-amz-tagging": "k=v"})
+    await ada.put("home", "m/large.bin", b"l" * (7 * mib))
+    told = await ada.job(
+        operation="move",
+        sources=[{"bucket": "home", "prefix": "m/"}],
+        destination={"bucket": "elsewhere", "prefix": ""},
+    )
+    assert (told["state"], told["done"]["objects"]) == ("done", 2), told
+    assert await ada.get("elsewhere", "m/large.bin") == b"l" * (7 * mib)
+    seen = await ada.ask("HEAD", "/elsewhere/m/small.txt")
+    assert seen.headers["x-amz-meta-a"] == "b" and seen.headers["x-amz-tagging-count"] == "1"
+    assert await ada.keys("home", "m/") == []
+
+
+async def test_s3_13_signing_out_ends_a_job(world, monkeypatch):
+    """What the session may no longer do, its job does no more; what was not copied stays."""
+    world, who = world
+    ada = await signed_in(who["nobody"], "ada")
+    monkeypatch.setattr("gateway.server.errands.STILL_STANDS", timedelta(0))
+    for n in range(4):
+        await ada.put("home", f"j/{n}", b"x")
+    held, go = asyncio.Event(), asyncio.Event()
+    real = transfer._Copy.whole
+
+    async def waits(self):
+        held.set()
+        await go.wait()
+        return await real(self)
+
+    monkeypatch.setattr(transfer._Copy, "whole", waits)
+    started = await ada.ask(
+        "POST",
+        "/api/jobs",
+        json={
+            "operation": "move",
+            "sources": [{"bucket": "home", "prefix": "j/"}],
+            "destination": {"bucket": "team-data", "prefix": ""},
+        },
+    )
+    running = world.app.jobs._running[started.json["id"]]
+    await asyncio.wait_for(held.wait(), 10)
+    assert (await ada.ask("DELETE", "/api/session")).status == 200
+    go.set()
+    await asyncio.wait({running.task}, timeout=10)
+    told = running.job.progress.as_json()
+    assert told["state"] == "failed"
+    assert "ExpiredToken" in {one["code"] for one in told["failed"]}
+    assert await who["ada"].keys("home", "j/") == ["j/0", "j/1", "j/2", "j/3"]
+
+
+async def test_a_job_whose_process_is_gone_is_interrupted(world):
+    """The record tells what was known; one that nobody renews says so."""
+    world, who = world
+    ada = who["ada"]
+    me = (await ada.ask("GET", "/api/session")).json
+    now = world.app.errands.clock()
+    for age, state in ((1, "running"), (60, "interrupted")):
+        record = {
+            "owner": [me["issuer"], me["subject"]],
+            "at": (now - timedelta(seconds=age)).isoformat(),
+            "progress": {"state": "running"},
+        }
+        await world.app.store.put(
+            "job/lost", json.dumps(record).encode(), expires=now + timedelta(hours=1)
+        )
+        assert (await ada.ask("GET", "/api/jobs/lost")).json["state"] == state
+
+
+async def test_dos_11_jobs_are_bounded(world):
+    """More objects than a job may touch: told, and nothing is done."""
+    world, who = world
+    ada = who["ada"]
+    bounds = world.app.snapshot.config.jobs.model_copy(update={"max_objects": 2})
+    world.app.snapshot.config.__dict__["jobs"] = bounds
+    for n in range(3):
+        await ada.put("home", f"k/{n}", b"x")
+    told = await ada.job(operation="delete", sources=[{"bucket": "home", "prefix": "k/"}])
+    assert (told["state"], told["failed"][0]["code"]) == ("failed", "TooManyObjects")
+    assert len(await ada.keys("home", "k/")) == 3

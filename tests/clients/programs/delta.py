@@ -13,7 +13,7 @@ OPTIONS = {} if SECURE else {"AWS_ALLOW_HTTP": "true"}
 
 class Delta(Store):
     def __init__(self) -> None:
-        self.lacks = dict.fromkeys(("copy", "presign"), TABLES)  # type: ignore[misc]
+        self.lacks = dict.fromkeys(("copy", "presign"), TABLES)
 
     def _write(self, name: str, rows: int, mode: str = "append") -> None:
         table = pa.table({"n": pa.array(range(rows), pa.int64())})

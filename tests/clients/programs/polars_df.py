@@ -11,7 +11,7 @@ ROWS = 3_000_000  # some 20 MB of Parquet
 
 class Polars(Store):
     def __init__(self) -> None:
-        self.lacks = dict.fromkeys(("copy", "presign", "delete"), TABLES)  # type: ignore[misc]
+        self.lacks = dict.fromkeys(("copy", "presign", "delete"), TABLES)
 
     def _round_trip(self, name: str, rows: int) -> None:
         frame = self._frame(rows)
