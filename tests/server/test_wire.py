@@ -42,7 +42,7 @@ async def test_aio_16_a_stream_over_tls_goes_on_to_its_end() -> None:
         def data_received(self, data: bytes) -> None:
             assert self.transport is not None
             self.task = asyncio.ensure_future(
-                _stream(self, self.transport, _Pieces(), size, False, [0])  # type: ignore[arg-type]
+                _stream(self, self.transport, _Pieces(), size, False, [0])
             )
 
     server = await asyncio.get_running_loop().create_server(Answers, "127.0.0.1", 0, ssl=ours)
