@@ -1,0 +1,78 @@
+"""An HTTP server that remembers what reached it: in front of a storage, or as an application."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Seen:
+    """What reached the storage or the application: target and headers."""
+
+    target: str
+    headers: dict[str, str]
+
+
+class Recorder:
+    """An HTTP server that remembers; in front of moto, or as an application."""
+
+    def __init__(self, forward: int | None = None) -> None:
+        self.seen: list[Seen] = []
+        recorder = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                recorder.seen.append(
+                    Seen(self.path, {k.lower(): v for k, v in self.headers.items()})
+                )
+                length = int(self.headers.get("content-length") or 0)
+                body = self.rfile.read(length)
+                if forward is None:
+                    status, headers, data = 200, [("Content-Type", "text/plain")], b"application"
+                else:
+                    status, headers, data = self.carry(body)
+                self.send_response(status)
+                for name, value in headers:
+                    self.send_header(name, value)
+                if status not in (204, 304) and not any(
+                    n.lower() == "content-length" for n, _ in headers
+                ):
+                    self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(data)
+
+            def carry(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+                assert forward is not None
+                link = http.client.HTTPConnection("127.0.0.1", forward, timeout=20)
+                link.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in self.headers.items():
+                    link.putheader(name, value)
+                link.endheaders(body)
+                answer = link.getresponse()
+                data = answer.read()
+                skip = {"transfer-encoding", "connection", "server", "date"}
+                pairs = [(n, v) for n, v in answer.getheaders() if n.lower() not in skip]
+                link.close()
+                return answer.status, pairs, data
+
+            do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer
+
+            def log_message(self, *_args: Any) -> None:
+                """Quiet."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

@@ -1,0 +1,161 @@
+"""Programs that a deployment consists of, started for tests and ended by their ids."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.demo.world import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+KEY, SECRET = "BACKUPKEY", "backup-secret-for-tests-only-0001"
+
+POLICY = """
+rules:
+  - name: programs
+    match: {claims: {groups: {contains: backup}}}
+    grants:
+      - {bucket: backups, upstream: s3, target: acme/team/, credentials: up, allow: [list, read, write, delete]}
+  - name: anybody may read what is public
+    match: {anonymous: true}
+    grants:
+      - {bucket: public, upstream: s3, target: acme/public/, credentials: up, allow: [read]}
+"""
+CONFIG = """
+server:
+  listen: 127.0.0.1:{port}
+  public_url: http://127.0.0.1:{port}
+  trusted_proxies: [127.0.0.1]
+  {more}
+admin: {{listen: "127.0.0.1:{admin}"}}
+session: {{keys: ["${{file:session}}"]}}
+state: {{type: memory}}
+upstreams:
+  s3: {{endpoint: "{s3}", region: us-east-1, addressing: path}}
+credentials:
+  up: {{type: static, access_key_id: upstream-key, secret_access_key: "${{file:upstream}}"}}
+service_accounts:
+  - {{name: backup, access_key_id: {key}, secret_access_key: "${{file:account}}", claims: {{groups: [backup]}}}}
+policies: [policy.yaml]
+audit: {{path: audit.log}}
+log: {{level: warning, format: text}}
+"""
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+    """Until somebody listens. Raises RuntimeError when the program has ended instead."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"nobody listens on {port}")
+
+
+@contextlib.contextmanager
+def program(
+    *command: str, port: int, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that listens on `port` while the block runs."""
+    process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **(env or {})})
+    try:
+        wait_for(port, process)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A running gateway and the folder it was started in."""
+
+    port: int
+    admin: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextlib.contextmanager
+def gateway(folder: Path, s3: str, *, more: str = "") -> Iterator[Gateway]:
+    """The gateway from files, as `gateway serve` runs it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port, admin = free_port(), free_port()
+    (folder / "policy.yaml").write_text(POLICY)
+    secrets = {
+        "session": os.urandom(32).hex(),
+        "upstream": "upstream-secret-0001",
+        "account": SECRET,
+    }
+    for name, value in secrets.items():
+        (folder / name).write_text(value)
+    (folder / "gateway.yaml").write_text(
+        CONFIG.format(port=port, admin=admin, s3=s3, key=KEY, more=more)
+    )
+    command = (sys.executable, "-m", "gateway", "serve", "--config", "gateway.yaml")
+    with program(*command, port=port, cwd=folder):
+        yield Gateway(port, admin, folder)
+
+
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, name: str, changes: dict[str, str]) -> Iterator[str]:
+    """nginx with a shipped configuration, on a free port without TLS; its URL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    text = (DEPLOY / "nginx" / name).read_text()
+    text = text.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{port};")
+    lines = [
+        line
+        for line in text.splitlines()
+        if not line.strip().startswith(("ssl_certificate", "resolver ", "proxy_ssl_"))
+    ]
+    text = "\n".join(lines).replace(
+        "/etc/nginx/gateway-carry.inc", str(DEPLOY / "nginx/gateway-carry.inc")
+    )
+    for old, new in changes.items():
+        assert old in text, f"{name} no longer holds {old!r}"
+        text = text.replace(old, new)
+    main = f"""
+        daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid;
+        error_log {folder}/error.log info;
+        events {{}}
+        http {{
+            access_log off;
+            client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+            fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+            {text}
+        }}
+    """
+    (folder / "nginx.conf").write_text(main)
+    with program(
+        NGINX,
+        "-p",
+        str(folder),
+        "-c",
+        str(folder / "nginx.conf"),
+        "-e",
+        str(folder / "error.log"),
+        port=port,
+    ):
+        yield f"http://127.0.0.1:{port}"
