@@ -1,9 +1,8 @@
 """
 Composition root: builds every object, joins them by constructor, opens and closes them.
 
-Nothing is looked up by name at run time, and this is the one reader of the clock. A reload
-builds a new snapshot beside the old one, runs the policies' own tests, and swaps one reference;
-what cannot be built leaves the old one in force.
+Nothing is looked up by name at run time, and this is the one reader of the clock. What listens is
+`server.serving`, what reloads is `reload`; here they meet.
 """
 
 from __future__ import annotations
@@ -11,22 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import aiohttp
 from aiohttp import web
 
 from gateway import __version__
 from gateway.config.load import load
 from gateway.config.model import Config, MemoryState, RedisState, SqliteState
-from gateway.config.values import Address
-from gateway.errors import ConfigError, StateError
+from gateway.errors import StateError
 from gateway.observe import logs, metrics, tracing
 from gateway.observe.events import Webhooks
 from gateway.oidc import flow
@@ -34,9 +30,10 @@ from gateway.oidc.client import Providers
 from gateway.oidc.providers import provider
 from gateway.policy import explain
 from gateway.policy.match import claims_named
+from gateway.reload import InForce
 from gateway.server import forward_auth
 from gateway.server.accesskeys import AccessKeys
-from gateway.server.admin import Admin, Readiness
+from gateway.server.admin import Readiness
 from gateway.server.archive import Archives
 from gateway.server.authenticate import Authenticator
 from gateway.server.cli_login import CliLogin
@@ -48,22 +45,14 @@ from gateway.server.front import Front
 from gateway.server.jobs import Jobs
 from gateway.server.keys import Keys
 from gateway.server.limits import Failures, Limits
-from gateway.server.listeners import (
-    BACKLOG,
-    Certificate,
-    Door,
-    ListenError,
-    mark,
-    notify,
-    open_sockets,
-    shown,
-)
+from gateway.server.listeners import notify
 from gateway.server.login import Login
 from gateway.server.logout import Logout
 from gateway.server.middleware import Proxies
 from gateway.server.pages import Pages
 from gateway.server.pipeline import Pipeline
 from gateway.server.routes import Route, Routes, Who, openapi
+from gateway.server.serving import Serving
 from gateway.server.shares import Shares, ShareStore
 from gateway.server.static import Static
 from gateway.server.sts import Sts
@@ -84,14 +73,6 @@ if TYPE_CHECKING:
     from gateway.state import StateStore
 
 log = logging.getLogger("gateway")
-http_log = logging.getLogger("gateway.http")
-http_log.addFilter(logs.Unparsed())
-
-HEAD_LINE_MAX = 32 * 1024  # bytes of the target or of one header: a presigned URL with its token
-HEAD_FIELDS_MAX = 256
-READ_SIZE = 256 * 1024  # bytes of a body that wait for us; then the client's sending is paused
-LINGER = 2.0  # seconds in which the rest of a refused body is read, so that the refusal arrives
-WATCH_SECONDS = 2.0  # between looks at the files
 
 
 def clock() -> datetime:
@@ -104,19 +85,18 @@ class App:
 
     def __init__(self, config_path: Path, *, meeting: Path | None = None) -> None:
         """`meeting` is the folder where a worker and its supervisor meet. Raises ConfigError."""
-        self._path = config_path
-        self._meeting = meeting
-        loaded = load(config_path)
-        self.snapshot = Snapshot.build(loaded, generation=1)
-        self._files = _marks(loaded.files)
-        self._reload_wanted = asyncio.Event()
+        self.in_force = InForce(config_path)
         self._stack = contextlib.AsyncExitStack()
-        self._certificate: Certificate | None = None
-        self.addresses: list[str] = []
-        self.admin_addresses: list[str] = []
         self.draining = False
         self._state_away_since: datetime | None = None
         self._compose(self.snapshot.config)
+        self.serving = Serving(self.front, ready=self.readiness, meeting=meeting)
+        self.in_force.tell(self._swap)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is in force now."""
+        return self.in_force.snapshot
 
     # -- joined by constructor -------------------------------------------------------------------
 
@@ -229,7 +209,7 @@ class App:
 
     def _beside(self, path: str) -> str:
         """Relative paths start from the folder of gateway.yaml."""
-        return path if path == "-" else str(self._path.parent / path)
+        return path if path == "-" else str(self.in_force.path.parent / path)
 
     def _rows(self) -> list[Route]:
         return [
@@ -281,7 +261,7 @@ class App:
 
     def _reread_secret(self, name: str) -> Secret | None:
         """The client secret as its file holds it now: providers allow two, so that one can be replaced."""
-        given = load(self._path).config
+        given = load(self.in_force.path).config
         found = given.provider(name) if given is not None else None
         return found.client_secret if found is not None else None
 
@@ -330,66 +310,17 @@ class App:
         stack.push_async_callback(self.providers.close)
         stack.push_async_callback(self.jobs.close)  # first: they still speak with all the others
         await self.providers.start()
-        await self._listen(config)
+        await self.serving.start(config)
         for warning in self.snapshot.warnings:
             log.warning(str(warning))
-        log.info("listening", extra={"addresses": self.addresses, "version": __version__})
-
-    async def _listen(self, config: Config) -> None:
-        tls = config.server.tls
-        self._certificate = Certificate(tls) if tls is not None else None
-        sockets = open_sockets(config.server.listen, share=self._meeting is not None)
-        self.server = web.Server(
-            self.front.handle,
-            request_factory=self._make_request,
-            handler_cancellation=True,
-            access_log=None,
-            auto_decompress=False,  # HTTP-7: the bytes stored are the bytes sent
-            keepalive_timeout=config.server.header_timeout.total_seconds(),
-            lingering_time=LINGER,
-            max_line_size=HEAD_LINE_MAX,
-            max_field_size=HEAD_LINE_MAX,
-            max_headers=HEAD_FIELDS_MAX,
-            read_bufsize=READ_SIZE,
-            logger=http_log,
-        )
-        self._door = Door(self.server, config.server.connections)
-        context = self._certificate.context if self._certificate is not None else None
-        loop = asyncio.get_running_loop()
-        self._listeners = [
-            await loop.create_server(self._door, sock=sock, ssl=context, backlog=BACKLOG)
-            for sock in sockets
-        ]
-        self.addresses = [shown(sock) for sock in sockets]
-        admin = Admin(ready=self.readiness, render=_rendered)
-        self._admin_server = web.Server(admin.handle, access_log=None)
-        places = config.admin.listen if self._meeting is None else (self._meeting_address(),)
-        admin_sockets = open_sockets(places)
-        self._admin_listeners = [
-            await loop.create_server(self._admin_server, sock=sock) for sock in admin_sockets
-        ]
-        self.admin_addresses = [shown(sock) for sock in admin_sockets]
-
-    def _meeting_address(self) -> Address:
-        assert self._meeting is not None
-        return Address("unix", path=str(self._meeting / f"{os.getpid()}.admin"))
-
-    def _make_request(
-        self,
-        message: Any,
-        payload: Any,
-        protocol: Any,
-        writer: Any,
-        task: Any,
-    ) -> Request:
-        return Request(message, payload, protocol, writer, task, protocol._loop)
+        log.info("listening", extra={"addresses": self.serving.addresses, "version": __version__})
 
     async def run_until(self, ending: asyncio.Event) -> None:
         """Watches files and writes down what waits, until told to end."""
         notify("READY=1")
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._watch()),
+                group.create_task(self.in_force.watch(self._look)),
                 group.create_task(self.access.run()),
                 group.create_task(self.webhooks.run()),
             ]
@@ -397,61 +328,23 @@ class App:
             for task in tasks:
                 task.cancel()
 
-    async def _watch(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(WATCH_SECONDS):
-                    await self._reload_wanted.wait()
-            told = self._reload_wanted.is_set()
-            self._reload_wanted.clear()
-            metrics.settle()
-            metrics.CONNECTIONS.set(to=self._door.count)
-            metrics.IN_FLIGHT.set(to=self.limits.running)
-            metrics.AUDIT_WAITING.set(to=self.audit.waiting)
-            if self._certificate is not None:
-                self._refresh_certificate()
-            if told or await asyncio.to_thread(lambda: _marks(tuple(self._files)) != self._files):
-                await self.reload()
-
-    def _refresh_certificate(self) -> None:
-        assert self._certificate is not None
-        try:
-            if self._certificate.refresh():
-                log.info("certificate reread")
-        except ListenError as error:
-            log.error("certificate not reread; the old one stays", extra={"problem": str(error)})
+    def _look(self) -> None:
+        metrics.settle()
+        metrics.CONNECTIONS.set(to=self.serving.connections)
+        metrics.IN_FLIGHT.set(to=self.limits.running)
+        metrics.AUDIT_WAITING.set(to=self.audit.waiting)
+        self.serving.refresh_certificate()
 
     def reload_soon(self) -> None:
         """For a signal handler."""
         self.audit.reopen()
-        self._reload_wanted.set()
+        self.in_force.soon()
 
     async def reload(self) -> bool:
         """Takes the files as they are now, or keeps the old ones; whether it took them (CFG-3)."""
-        notify("RELOADING=1")
-        try:
-            loaded = await asyncio.to_thread(load, self._path)
-            self._files = await asyncio.to_thread(_marks, loaded.files)
-            snapshot = await asyncio.to_thread(
-                Snapshot.build, loaded, generation=self.snapshot.generation + 1
-            )
-        except ConfigError as error:
-            for problem in error.problems:
-                log.error("configuration not reloaded", extra={"problem": str(problem)})
-            metrics.RELOADS.add("failed")
-            metrics.RELOAD_FAILED.set(to=1)
-            return False
-        finally:
-            notify("READY=1")
-        self._swap(snapshot)
-        metrics.RELOADS.add("done")
-        metrics.RELOAD_FAILED.set(to=0)
-        metrics.GENERATION.set(to=snapshot.generation)
-        log.info("configuration reloaded", extra={"generation": snapshot.generation})
-        return True
+        return await self.in_force.reload()
 
     def _swap(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
         self._terms = _terms(snapshot)
         self.providers.replace(map(provider, snapshot.config.oidc))
         self.sources.replace(snapshot.config)
@@ -486,20 +379,9 @@ class App:
         """Lets what runs finish within `server.drain`, then cuts it, and closes everything."""
         self.draining = True
         notify("STOPPING=1")
-        drain = self.snapshot.config.server.drain.total_seconds()
-        for listener in self._listeners:
-            listener.close()
-        self.server.pre_shutdown()
-        await self.server.shutdown(drain)
-        for listener in self._admin_listeners:
-            listener.close()
-        await self._admin_server.shutdown(1.0)
+        await self.serving.drain(self.snapshot.config.server.drain.total_seconds())
         await self._stack.aclose()
         log.info("ended")
-
-
-def _marks(files: Iterable[Path]) -> dict[Path, tuple[float, int]]:
-    return {path: mark(path) for path in files}
 
 
 def _terms(snapshot: Snapshot) -> Terms:
@@ -526,58 +408,3 @@ def _store(config: Config) -> StateStore:
             if state.ca is not None:
                 url += f"{'&' if '?' in url else '?'}ca={quote(str(state.ca), safe='/')}"
             return open_store("redis", clock, url=url, prefix=state.prefix)
-
-
-async def _rendered() -> bytes:
-    return metrics.render()
-
-
-class AdminOnly:
-    """The supervisor's internal listener: what its workers say of themselves, added up."""
-
-    def __init__(self, config_path: Path, meeting: Path, workers: int) -> None:
-        """Raises ConfigError."""
-        self._config = Snapshot.build(load(config_path)).config
-        self._meeting = meeting
-        self._workers = workers
-        self._listeners: list[asyncio.Server] = []
-
-    async def start(self) -> None:
-        """Raises ListenError."""
-        admin = Admin(ready=self._ready, render=_rendered)
-        self._server = web.Server(admin.handle, access_log=None)
-        loop = asyncio.get_running_loop()
-        self._listeners = [
-            await loop.create_server(self._server, sock=sock)
-            for sock in open_sockets(self._config.admin.listen)
-        ]
-        notify("READY=1")
-
-    async def _ready(self) -> Readiness:
-        """Ready where every worker is."""
-        sockets = sorted(self._meeting.glob("*.admin"))
-        found = await asyncio.gather(*(_ask(path) for path in sockets))
-        alive = [one for one in found if one is not None]
-        ready = len(alive) >= self._workers and all(one.get("ready") for one in alive)
-        return Readiness(ready, {"workers": alive})
-
-    async def stop(self) -> None:
-        notify("STOPPING=1")
-        for listener in self._listeners:
-            listener.close()
-        await self._server.shutdown(1.0)
-
-
-async def _ask(path: Path) -> dict[str, Any] | None:
-    """What a worker says of its readiness; None where it does not answer."""
-    connector = aiohttp.UnixConnector(path=str(path))
-    timeout = aiohttp.ClientTimeout(total=2)
-    try:
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-            session.get("http://worker/readyz") as answer,
-        ):
-            found = await answer.json()
-    except (aiohttp.ClientError, TimeoutError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -30,9 +30,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config", "observe", "state", "s3", "sigv4", "policy", "oidc", "sessions", "accesskeys",
         "upstream", "snapshot",
     },
+    "reload": {"config", "observe", "snapshot", "server"},
     "app": {
         "config", "observe", "state", "s3", "sigv4", "policy", "oidc", "sessions", "accesskeys",
-        "upstream", "snapshot", "server",
+        "upstream", "snapshot", "server", "reload",
     },
     "demo": {"config", "app"},
     "cli": {"*"},

@@ -127,7 +127,7 @@ class _Supervisor:
         self._ending = asyncio.Event()
 
     async def run(self) -> int:
-        from gateway.app import AdminOnly  # noqa: PLC0415
+        from gateway.server.workers import AdminOnly  # noqa: PLC0415
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
