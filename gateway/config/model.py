@@ -110,7 +110,7 @@ class Server(Section):
     drain: Duration = timedelta(seconds=30)
     """How long running transfers may go on after SIGTERM before they are cut."""
     offload: Literal["none", "x-accel", "redirect"] = "none"
-    """Who moves the bytes of a large GET: `none` the gateway; `x-accel` nginx in front, told by X-Accel-Redirect; `redirect` the client itself, by 307 to a presigned URL."""
+    """Who moves the bytes of a large GET: `none` the gateway; `x-accel` nginx in front, told by X-Accel-Redirect; `redirect` the client itself, by 307 to a presigned URL (SDKs, which do not follow it, are served by the gateway)."""
     offload_min_size: Size = 1024 * 1024
     """Bytes: objects known to be smaller are not offloaded."""
     offload_location: Annotated[str, Field(pattern=LOCATION)] = "/_s3"

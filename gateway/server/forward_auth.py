@@ -11,6 +11,9 @@ answered too: the proxy moves the bytes, and neither they nor the client ever se
 secret. It serves for that method, that key and the upstream's clock skew, so it goes to trusted
 proxies only and is never cached (PRX-11).
 
+With `?for=storage` the proxy asks whether it may move the bytes itself: 403 also where only the gateway
+can carry the request, so that 200 always comes with a signed head.
+
 With `?for=application` the described request is one to somebody's own application behind the proxy,
 which knows no S3: who is signed in passes, and `groups=a,b` asks for one of these groups.
 """
@@ -113,11 +116,18 @@ class ForwardAuth:
         ruling = await self._pipeline.judge(original, ElsewhereBody(original), ex)
         if ruling.proof.by_cookie:
             check_destination(original)
-        headers = identity_headers(ruling.proof.identity)
-        if ruling.operation.name in MOVABLE:
-            outbound, upstream = await self._pipeline.signed(ruling, ex)
-            headers |= upstream_headers(original, outbound, upstream)
-        return headers
+        moving = await self._moving(ruling, original, ex)
+        if not moving and not own_path and asked.get("for") == ["storage"]:
+            raise Refused(403, "not-movable")
+        return identity_headers(ruling.proof.identity) | moving
+
+    async def _moving(self, ruling: Ruling, original: RequestHead, ex: Exchange) -> dict[str, str]:
+        """X-S3-*; empty where the proxy cannot carry it, or must not."""
+        # WEB-3: what a browser shows by its cookie is made harmless here, as `offload` has it.
+        if ruling.operation.name not in MOVABLE or ruling.proof.by_cookie:
+            return {}
+        outbound, upstream = await self._pipeline.signed(ruling, ex)
+        return upstream_headers(original, outbound, upstream)
 
     async def _application(
         self, original: RequestHead, asked: Mapping[str, list[str]], ex: Exchange
@@ -275,7 +285,10 @@ def upstream_headers(
         if name not in _SEPARATELY and sent.all(name) != [value]:
             return {}
     for name in sent.names():
-        if name.startswith("x-amz-") and name not in _SEPARATELY and name not in signed:
+        # A storage behind CGI or WSGI takes `_` for `-`.
+        if name.replace("_", "-").startswith("x-amz-") and not (
+            name in _SEPARATELY or name in signed
+        ):
             return {}
     streamed = (sent.get("x-amz-content-sha256") or "").startswith("STREAMING-AWS4")
     if streamed:

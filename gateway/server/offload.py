@@ -2,8 +2,8 @@
 Large downloads that somebody else moves: nginx in front, or the client itself.
 
 The decision, the names and the signature stay here. `x-accel` answers nginx with X-Accel-Redirect and
-the signed head; `redirect` answers the client with 307 to a presigned URL of the upstream that lasts
-a minute. What a browser fetches by its cookie is never handed over: its headers are rewritten
+the signed head; `redirect` answers a client that is no SDK with 307 to a presigned URL of the upstream
+that lasts a minute. What a browser fetches by its cookie is never handed over: its headers are rewritten
 so that an object is harmless on the page's own host (WEB-3), and only we do that.
 
 Sources: PRX-11, PRX-12; https://nginx.org/en/docs/http/ngx_http_proxy_module.html
@@ -39,11 +39,23 @@ def wanted(ruling: Ruling, head: RequestHead, snapshot: Snapshot) -> bool:
         return False
     if server.offload == "x-accel" and not head.trusted:
         return False
-    # Keys of the client's own encryption and the like are headers, which a URL does not hold.
-    if server.offload == "redirect" and ruling.request.amz:
+    if server.offload == "redirect" and not _follows(ruling, head):
         return False
     size = known_size(head)
     return size is None or size >= server.offload_min_size
+
+
+def _follows(ruling: Ruling, head: RequestHead) -> bool:
+    """
+    Can the client go where a 307 leads?
+
+    SDKs, which sign in the header, cannot: boto3 and the aws cli end with an error, rclone too.
+    Those that hold a presigned URL, a bearer or basic credentials are plain HTTP clients.
+    """
+    if (head.headers.get("authorization") or "").startswith("AWS4-"):
+        return False
+    # Keys of the client's own encryption and the like are headers, which a URL does not hold.
+    return not ruling.request.amz
 
 
 def known_size(head: RequestHead) -> int | None:

@@ -337,6 +337,7 @@ async def test_the_length_of_the_original_body_is_restored():
         ((("range", "bytes=0-1"),), (("range", "bytes=0-1"),), True),
         ((("x-amz-meta-a", "1"),), (("x-amz-meta-a", "1"),), True),
         ((("x-amz-meta-a", "1"),), (), False),
+        ((("x_amz_acl", "public-read"),), (), False),
         ((), (("x-amz-expected-bucket-owner", "1"),), False),
         ((("content-type", "a"),), (("content-type", "b"),), False),
         ((("x-amz-meta-a", "1"), ("x-amz-meta-a", "2")), (("x-amz-meta-a", "1,2"),), False),
@@ -365,6 +366,29 @@ async def test_prx_11_bodies_that_name_things_are_not_for_the_proxy(operation):
     assert response.status == 200
     assert "X-Auth-Subject" in response.headers
     assert not any(name.startswith("X-S3") for name in response.headers)
+
+
+@pytest.mark.parametrize("method", [Method.SESSION, Method.SHARE])
+async def test_web_3_what_a_cookie_fetches_is_carried_by_the_gateway(method):
+    """Only the gateway's own answer is made harmless on the page's host."""
+    response = await check(asked(), Pipeline(method=method))
+
+    assert response.status == 200
+    assert not any(name.startswith("X-S3") for name in response.headers)
+
+
+STORAGE = "/api/session/check?for=storage"
+
+
+async def test_a_proxy_that_asks_for_the_storage_gets_a_signed_head_or_403():
+    """So that its configuration has one branch, not two."""
+    moved = await check(asked(target=STORAGE))
+    carried = await check(asked(target=STORAGE), Pipeline(operation="ListObjectsV2"))
+    by_cookie = await check(asked(target=STORAGE), Pipeline(method=Method.SESSION))
+
+    assert (moved.status, "X-S3-Authorization" in moved.headers) == (200, True)
+    assert (carried.status, by_cookie.status) == (403, 403)
+    assert not any(name.startswith("X-") for name in carried.headers)
 
 
 async def test_web_4_a_service_worker_gets_no_object_through_the_proxy():
