@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
-import zlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +12,7 @@ import pytest
 from gateway.identity import Credentials, Secret
 from gateway.message import Headers, RequestHead
 from gateway.s3.request import encode_path
+from tests.server.framed import OBJECT, crc, framed, sha
 from tests.server.whole_gateway import READER, Whole, whole_gateway
 
 
@@ -28,10 +25,6 @@ async def whole(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
 
 
 both_switches = pytest.mark.parametrize("whole", ["passthrough", "decode"], indirect=True)
-
-
-def sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 async def test_fwd_2_what_is_sent_on_is_signed_anew(whole: Whole) -> None:
@@ -55,47 +48,6 @@ async def test_chk_16_a_flipped_byte_is_never_stored(whole: Whole) -> None:
 
 
 # Framed bodies
-
-SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-PIECES = (b"a" * 8192, b"b" * 8192, b"c" * 100)
-OBJECT = b"".join(PIECES)
-
-
-def crc(data: bytes) -> str:
-    return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
-
-
-def framed(
-    whole: Whole, *, signed: bool = True, trailer: str | None = None, length: int = len(OBJECT)
-) -> tuple[RequestHead, list[bytes]]:
-    """A PUT of the pieces, and its body: one part for each chunk, the last one, the trailer's lines."""
-    token = SIGNED if signed else "STREAMING-UNSIGNED-PAYLOAD"
-    headers = [("x-amz-decoded-content-length", str(length)), ("content-encoding", "aws-chunked")]
-    if trailer is not None:
-        token += "-TRAILER"
-        headers.append(("x-amz-trailer", "x-amz-checksum-crc32"))
-    seed = whole.client().signature("PUT", "/data/k", headers=headers, payload=token)
-    previous = seed.signature
-
-    def mac(kind: str, *rest: str) -> str:
-        text = "\n".join((f"AWS4-HMAC-SHA256-{kind}", seed.amz_date, seed.scope, previous, *rest))
-        return hmac.new(seed.signing_key, text.encode(), hashlib.sha256).hexdigest()
-
-    parts: list[bytes] = []
-    for piece in (*PIECES, b""):
-        line = f"{len(piece):x}"
-        if signed:
-            previous = mac("PAYLOAD", sha(b""), sha(piece))
-            line += f";chunk-signature={previous}"
-        parts.append(line.encode() + b"\r\n" + (piece + b"\r\n" if piece else b""))
-    if trailer is not None:
-        line = f"x-amz-checksum-crc32:{trailer}"
-        parts.append(line.encode() + b"\r\n")
-        if signed:
-            signature = mac("TRAILER", sha(line.encode() + b"\n"))
-            parts.append(f"x-amz-trailer-signature:{signature}\r\n".encode())
-    parts.append(b"\r\n")
-    return RequestHead(method="PUT", target="/data/k", headers=seed.headers), parts
 
 
 @both_switches

@@ -25,7 +25,7 @@ READER = Credentials(access_key_id="READERKEY", secret=Secret("reader-secret-012
 TIMEOUT = 10.0  # seconds that any one answer may take
 
 CONFIG = """\
-server: {{listen: "127.0.0.1:{port}", public_url: "http://127.0.0.1:{port}", drain: 1s}}
+server: {{listen: "127.0.0.1:{port}", public_url: "http://127.0.0.1:{port}", drain: 1s{server}}}
 admin: {{listen: "127.0.0.1:0"}}
 session: {{keys: ["${{file:session-key}}"]}}
 state: {{type: memory}}
@@ -184,8 +184,10 @@ class Whole:
         return None if found is None else found.data
 
 
-def written(folder: Path, *, port: int, s3: int, payload: str = "passthrough") -> Path:
-    """The gateway's files; its gateway.yaml."""
+def written(
+    folder: Path, *, port: int, s3: int, payload: str = "passthrough", server: str = ""
+) -> Path:
+    """The gateway's files; its gateway.yaml. `server` is further settings of that section."""
     for name, value in {
         "session-key": secrets.token_urlsafe(48),
         "upstream-secret": SECRET,
@@ -197,16 +199,23 @@ def written(folder: Path, *, port: int, s3: int, payload: str = "passthrough") -
         path.write_text(value + "\n", "utf-8")
     (folder / "policy.yaml").write_text(POLICY, "utf-8")
     config = folder / "gateway.yaml"
-    config.write_text(CONFIG.format(port=port, s3=s3, key=KEY_ID, payload=payload), "utf-8")
+    config.write_text(
+        CONFIG.format(
+            port=port, s3=s3, key=KEY_ID, payload=payload, server=server and f", {server}"
+        ),
+        "utf-8",
+    )
     return config
 
 
 @asynccontextmanager
-async def whole_gateway(folder: Path, *, payload: str = "passthrough") -> AsyncIterator[Whole]:
+async def whole_gateway(
+    folder: Path, *, payload: str = "passthrough", server: str = ""
+) -> AsyncIterator[Whole]:
     """Both, on free ports, until the block ends."""
     async with upstream() as behind:
         port = free_port()
-        config = written(folder, port=port, s3=behind.port, payload=payload)
+        config = written(folder, port=port, s3=behind.port, payload=payload, server=server)
         app = await asyncio.to_thread(App, config)
         await app.start()
         made = Whole(app, behind, port, folder)
