@@ -22,9 +22,10 @@ from aiohttp import web
 from gateway import __version__
 from gateway.config.load import load
 from gateway.config.model import Config, MemoryState, RedisState, SqliteState
-from gateway.errors import StateError
-from gateway.observe import logs, metrics, tracing
+from gateway.errors import ConfigError, StateError
+from gateway.observe import logs, metrics, spans, tracing
 from gateway.observe.events import Webhooks
+from gateway.observe.tracing import Tracing
 from gateway.oidc import flow
 from gateway.oidc.client import Providers
 from gateway.oidc.providers import provider
@@ -171,6 +172,7 @@ class App:
             self._beside(config.audit.path), lost=lambda count: metrics.AUDIT_LOST.add(by=count)
         )
         self.webhooks = Webhooks(config.webhooks, clock)
+        self.tracing = _tracing()
         slots = Slots()
         self.errands = Errands(
             pipeline=self.pipeline,
@@ -204,6 +206,7 @@ class App:
             sts=self.sts,
             pages=self.pages,
             sinks=(self.audit, self.webhooks),
+            tracing=self.tracing,
             release=self.static.release,
         )
 
@@ -303,6 +306,7 @@ class App:
         logs.configure(config.log.level, config.log.format)
         stack = self._stack
         stack.push_async_callback(asyncio.to_thread, self.audit.close)  # it waits for its thread
+        stack.push_async_callback(asyncio.to_thread, self.tracing.close)
         stack.push_async_callback(self.store.close)
         stack.push_async_callback(self.pool.close)
         stack.push_async_callback(self.aws.close)
@@ -311,6 +315,8 @@ class App:
         stack.push_async_callback(self.jobs.close)  # first: they still speak with all the others
         await self.providers.start()
         await self.serving.start(config)
+        metrics.WATCHED.append(self._watch)
+        stack.callback(metrics.WATCHED.remove, self._watch)
         for warning in self.snapshot.warnings:
             log.warning(str(warning))
         log.info("listening", extra={"addresses": self.serving.addresses, "version": __version__})
@@ -320,7 +326,8 @@ class App:
         notify("READY=1")
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self.in_force.watch(self._look)),
+                group.create_task(metrics.keep()),
+                group.create_task(self.in_force.watch(self.serving.refresh_certificate)),
                 group.create_task(self.access.run()),
                 group.create_task(self.webhooks.run()),
             ]
@@ -328,12 +335,10 @@ class App:
             for task in tasks:
                 task.cancel()
 
-    def _look(self) -> None:
-        metrics.settle()
+    def _watch(self) -> None:
         metrics.CONNECTIONS.set(to=self.serving.connections)
         metrics.IN_FLIGHT.set(to=self.limits.running)
         metrics.AUDIT_WAITING.set(to=self.audit.waiting)
-        self.serving.refresh_certificate()
 
     def reload_soon(self) -> None:
         """For a signal handler."""
@@ -382,6 +387,16 @@ class App:
         await self.serving.drain(self.snapshot.config.server.drain.total_seconds())
         await self._stack.aclose()
         log.info("ended")
+
+
+def _tracing() -> Tracing:
+    """Spans where the environment says where they go. Raises ConfigError without the extra."""
+    if not spans.wanted():
+        return Tracing()
+    try:
+        return Tracing(spans.Spans(), spans.ratio())
+    except ImportError as missing:
+        raise ConfigError([str(missing)]) from missing
 
 
 def _terms(snapshot: Snapshot) -> Terms:

@@ -33,6 +33,8 @@ class InForce:
         loaded = load(path)
         self.snapshot = Snapshot.build(loaded, generation=1)
         self._files = _marks(loaded.files)
+        metrics.GENERATION.set(to=1)
+        metrics.RELOAD_FAILED.set(to=0)
         self._wanted = asyncio.Event()
         self._told: list[Callable[[Snapshot], None]] = []
 

@@ -162,7 +162,7 @@ REFUSED_PROOFS = Count(
 )
 LIMITED = Count(
     "gateway_limited",
-    "Requests answered 503 SlowDown, by limit (rate, concurrent, full, address).",
+    "Requests answered 503 SlowDown, by limit (rate, concurrent, full, address), and connections turned away (connections).",
     ("limit",),
 )
 UPSTREAM_SECONDS = Spread(
@@ -226,7 +226,7 @@ WEBHOOKS = Count(
 WEBHOOKS_WAITING = Level("gateway_webhooks_waiting", "Object events not delivered yet.")
 JOBS = Count(
     "gateway_jobs",
-    "Jobs that ended, by kind (copy, move, delete, archive) and outcome (done, failed, cancelled).",
+    "Jobs that ended, by kind (copy, move, rename, delete, archive) and outcome (done, failed, cancelled).",
     ("kind", "outcome"),
 )
 CACHE_ENTRIES = Level("gateway_cache_entries", "Entries in a cache, by cache.", ("cache",))
@@ -329,8 +329,23 @@ async def keep() -> None:
 
 def render() -> bytes:
     """What `/metrics` answers: this process, or in multi-process mode all workers together."""
-    if MULTIPROCESS not in os.environ:
+    _settle_own()
+    return _text()
+
+
+async def rendered() -> bytes:
+    """The same for the event loop, which need not wait for files to be read and thousands of lines written."""
+    _settle_own()
+    return await asyncio.to_thread(_text)
+
+
+def _settle_own() -> None:
+    if MULTIPROCESS not in os.environ:  # else each worker does for itself
         settle()
+
+
+def _text() -> bytes:
+    if MULTIPROCESS not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # theirs is not typed

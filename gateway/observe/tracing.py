@@ -2,8 +2,9 @@
 Request ids and trace context: which request a line of the log belongs to.
 
 A `traceparent` that arrives is continued, so that the gateway's lines are found by the trace of
-the client or the proxy; where none arrives one is begun. What is bound here is in every log line
-of the request, whoever writes it.
+the client or the proxy. Where spans are sent it becomes ours, and one is begun where none
+arrives; else it is handed on as it came, and whoever brings none costs nothing. What is bound
+here is in every log line of the request, whoever writes it.
 
 Source: W3C Trace Context, https://www.w3.org/TR/trace-context/
 """
@@ -13,9 +14,14 @@ from __future__ import annotations
 import re
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from gateway.keyring import random_bytes
+from gateway.message import Headers
+
+if TYPE_CHECKING:
+    from gateway.observe.audit import AuditEvent
+    from gateway.observe.spans import Spans
 
 TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 TRACEPARENT_MAX = 256  # characters; version 00 has 55, and later ones may only add
@@ -64,21 +70,44 @@ def trace(
     """
     entropy = random_bytes(24).hex()
     span_id = entropy[:16]
-    if traceparent and len(traceparent) <= TRACEPARENT_MAX:
-        match = TRACEPARENT.fullmatch(traceparent)
-        if match and _valid(*match.groups()):
-            return Trace(
-                trace_id=match[2],
-                span_id=span_id,
-                parent_id=match[3],
-                sampled=bool(int(match[4], 16) & 1),
-                state=_passable(tracestate),
-            )
+    match = _read(traceparent) if traceparent else None
+    if match is not None:
+        return Trace(
+            trace_id=match[2],
+            span_id=span_id,
+            parent_id=match[3],
+            sampled=_sampled(match),
+            state=_passable(tracestate),
+        )
     trace_id = entropy[16:]
     # As OpenTelemetry's TraceIdRatioBased does, so that every process decides alike.
     return Trace(
         trace_id=trace_id, span_id=span_id, sampled=int(trace_id[16:], 16) < ratio * _SPACE
     )
+
+
+def handed_on(traceparent: str, tracestate: str | None = None) -> Trace | None:
+    """The trace that the headers name, without a span of ours in it; None for a malformed one."""
+    match = _read(traceparent)
+    if match is None:
+        return None
+    return Trace(
+        trace_id=match[2],
+        span_id=match[3],
+        sampled=_sampled(match),
+        state=_passable(tracestate),
+    )
+
+
+def _read(traceparent: str) -> re.Match[str] | None:
+    if len(traceparent) > TRACEPARENT_MAX:
+        return None
+    match = TRACEPARENT.fullmatch(traceparent)
+    return match if match is not None and _valid(*match.groups()) else None
+
+
+def _sampled(match: re.Match[str]) -> bool:
+    return bool(int(match[4], 16) & 1)
 
 
 def _valid(version: str, trace_id: str, parent_id: str, _flags: str, rest: str | None) -> bool:
@@ -97,3 +126,30 @@ def _passable(tracestate: str | None) -> str:
 def bind(request: str, trace_id: str = "") -> None:
     """Every log line from here on, in this task, names this request."""
     BOUND.set((request, trace_id))
+
+
+@final
+class Tracing:
+    """Gives each request its place in a trace, and sends its span where spans are wanted."""
+
+    def __init__(self, spans: Spans | None = None, ratio: float = 0.0) -> None:
+        """`ratio` is the part of the traces begun here, 0 to 1, that are sampled."""
+        self._spans = spans
+        self._ratio = ratio
+
+    def begin(self, headers: Headers) -> Trace | None:
+        """The trace that a request is in; None where it is in none."""
+        given = headers.get("traceparent")
+        if self._spans is not None:
+            return trace(given, headers.get("tracestate"), ratio=self._ratio)
+        return None if given is None else handed_on(given, headers.get("tracestate"))
+
+    def end(self, event: AuditEvent, place: Trace) -> None:
+        """The request has ended. Neither waits nor raises."""
+        if self._spans is not None:
+            self._spans.write(event, place)
+
+    def close(self) -> None:
+        """Sends the spans that wait. Waits itself: not to be called in the event loop."""
+        if self._spans is not None:
+            self._spans.close()

@@ -10,6 +10,7 @@ Sources: PKWARE APPNOTE.TXT 6.3.10 (sections 4.3.7, 4.3.9, 4.3.12, 4.3.14, 4.3.1
 
 from __future__ import annotations
 
+import asyncio
 import re
 import struct
 import zlib
@@ -26,6 +27,7 @@ from pydantic import Field
 from gateway.errors import ApiError
 from gateway.keyring import random_token
 from gateway.message import Answer, Headers, IterBody, ResponseHead
+from gateway.observe.metrics import JOBS
 from gateway.s3 import names
 from gateway.s3.errors import S3Error
 from gateway.server import wire
@@ -456,4 +458,13 @@ async def send_archive(
     extra += f"date: {wire.http_date(ex.now)}\r\n"
     for cookie in ex.set_cookies:
         extra += f"set-cookie: {cookie}\r\n"
-    return await wire.send(request, answer, extra=extra, count=[0])
+    outcome = "failed"
+    try:
+        sent = await wire.send(request, answer, extra=extra, count=[0])
+        outcome = "done"
+    except (wire.ClientGone, asyncio.CancelledError):
+        outcome = "cancelled"
+        raise
+    finally:
+        JOBS.add("archive", outcome)
+    return sent

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.identity import Proof
     from gateway.message import RequestHead
     from gateway.observe.audit import AuditEvent
+    from gateway.observe.tracing import Trace
     from gateway.snapshot import Snapshot
 
 
@@ -35,6 +37,12 @@ class Exchange:
     """For what must be stamped at the moment it is done, such as a signature (FWD-1)."""
     proof: Proof | None = None
     """Who asked, once that is known."""
+    trace: Trace | None = None
+    """Its place in a trace, where it is in one."""
+    timed: float = 0.0
+    """When the request began, by `perf_counter`, where the caller wants to be told; else 0."""
+    upstream_seconds: float = 0.0
+    """From sending the request on to the head of the upstream's answer."""
     set_cookies: list[str] = field(default_factory=list)
     """Values of Set-Cookie that go out with the answer's head."""
     _held: list[Callable[[], None]] = field(default_factory=list)
@@ -42,6 +50,14 @@ class Exchange:
     def hold(self, release: Callable[[], None]) -> None:
         """`release` is called when the last byte has gone."""
         self._held.append(release)
+
+    @property
+    def timing(self) -> str | None:
+        """The value of Server-Timing (milliseconds so far) for somebody known who asked for it."""
+        if not self.timed or self.proof is None or self.proof.identity.anonymous:
+            return None
+        total = 1000 * (perf_counter() - self.timed)
+        return f"total;dur={total:.1f}, upstream;dur={1000 * self.upstream_seconds:.1f}"
 
     def finish(self) -> None:
         """Lets go of everything held, in reverse order."""
@@ -98,6 +114,8 @@ class Request(web.Request):
             headers["x-amz-request-id"] = exchange.request_id
             for cookie in exchange.set_cookies:
                 headers.add("Set-Cookie", cookie)
+            if exchange.timed and (timing := exchange.timing) is not None:
+                headers["Server-Timing"] = timing
         for name, value in API_HEADERS.items():
             headers.setdefault(name, value)
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ from gateway.errors import ApiError, GatewayError, StateError
 from gateway.message import RequestHead
 from gateway.observe import metrics
 from gateway.observe.audit import AuditEvent
+from gateway.observe.tracing import bind
 from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
 from gateway.s3.request import host_name
@@ -42,12 +44,16 @@ from gateway.server.routes import Routes, Who
 
 if TYPE_CHECKING:
     from gateway.observe.logs import Sink
+    from gateway.observe.tracing import Tracing
     from gateway.server.authenticate import Authenticator
     from gateway.server.pipeline import Pipeline
     from gateway.server.sts import Sts
     from gateway.snapshot import Snapshot
 
 log = logging.getLogger("gateway.server")
+
+TIMING = "x-gateway-timing"
+"""A request that carries it, by somebody known, is answered with Server-Timing."""
 
 
 class ErrorPages(Protocol):
@@ -72,6 +78,7 @@ class Front:
         sts: Sts,
         pages: ErrorPages,
         sinks: Sequence[Sink],
+        tracing: Tracing,
         release: str,
     ) -> None:
         """`sinks` are told of every request; `release` names the page's files, so that an open page learns of a new one."""
@@ -86,6 +93,7 @@ class Front:
         self._sts = sts
         self._pages = pages
         self._sinks = tuple(sinks)
+        self._tracing = tracing
         self._release = release
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -124,11 +132,35 @@ class Front:
             return wire.cut(request)
         finally:
             ex.finish()
+            event.bytes_in = request.content.total_bytes
             event.bytes_out = count[0]
-            event.finished(self._clock())
-            for sink in self._sinks:
-                sink.write(event)
-            metrics.observe(event)
+            self._written(event)
+            if ex.trace is not None:
+                self._tracing.end(event, ex.trace)
+
+    def _written(self, event: AuditEvent) -> None:
+        event.finished(self._clock())
+        for sink in self._sinks:
+            sink.write(event)
+        metrics.observe(event)
+
+    def unreadable(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer to what could not be read as HTTP; it has an audit line, of what is known of it."""
+        event = AuditEvent(self._new_request_id(), self._clock(), request.remote)
+        unread = S3Error(s3.INVALID_REQUEST, "This cannot be read as HTTP.", close=True)
+        refused = refusal(unread, anonymous=True)
+        event.status = refused.status
+        event.refused(refused.code)
+        event.note("unreadable")
+        self._written(event)
+        answer = as_s3(refused, resource="", request_id=event.request_id, bodyless=False)
+        response = web.Response(
+            status=answer.status, body=answer.body.whole(), headers=dict(answer.head.headers)
+        )
+        response.headers["x-amz-request-id"] = event.request_id
+        response.headers["Server"] = wire.SERVER_NAME
+        response.force_close()
+        return response
 
     async def _answer(self, request: Request, ex: Exchange, count: list[int]) -> web.StreamResponse:
         head: RequestHead | None = None
@@ -137,6 +169,7 @@ class Front:
             head = head_of(request, self._proxies)
             request.begin(head, ex)
             ex.event.arrived(head)
+            self._follow(head, ex)
             path, _, query = head.target.partition("?")
             if not self._s3_only(head, ex):
                 if path == "/api" or path.startswith("/api/"):
@@ -158,6 +191,15 @@ class Front:
             if not isinstance(error, GatewayError):
                 log.exception("a request failed", extra={"request_id": ex.request_id})
             return await self._refuse(request, head, error, ex, count, api=api)
+
+    def _follow(self, head: RequestHead, ex: Exchange) -> None:
+        """Whose trace this is, and whether somebody wants to know how long it takes."""
+        ex.trace = self._tracing.begin(head.headers)
+        if ex.trace is not None:
+            ex.event.trace_id = ex.trace.trace_id
+        bind(ex.request_id, ex.event.trace_id)
+        if TIMING in head.headers:
+            ex.timed = perf_counter()
 
     def _s3_only(self, head: RequestHead, ex: Exchange) -> bool:
         hosts = ex.snapshot.hosts
@@ -251,6 +293,8 @@ def _extra(ex: Exchange) -> str:
     )
     for cookie in ex.set_cookies:
         lines += f"set-cookie: {cookie}\r\n"
+    if ex.timed and (timing := ex.timing) is not None:
+        lines += f"server-timing: {timing}\r\n"
     return lines
 
 

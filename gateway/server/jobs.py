@@ -25,6 +25,7 @@ from pydantic import Field
 
 from gateway.errors import ApiError, StateError
 from gateway.keyring import random_token
+from gateway.observe.metrics import JOBS
 from gateway.server.bodies import Strict, json_answer, read_json
 from gateway.server.cookies import query_of
 from gateway.server.errands import BATCH, Entry, Errand, Errands, Refused, Slots
@@ -508,6 +509,7 @@ class Jobs:
             except Exception:
                 log.exception("a job failed", extra={"job": job_id})
             finally:
+                JOBS.add(job.order.operation, job.progress.state)
                 with contextlib.suppress(StateError):
                     await self._write(job_id, owner, job)
                 self._running.pop(job_id, None)

@@ -21,6 +21,7 @@ from aiohttp import web
 from gateway.config.model import Tls
 from gateway.config.values import Address
 from gateway.errors import GatewayError
+from gateway.observe.metrics import LIMITED
 
 BACKLOG = 1024  # connections that wait to be accepted
 _FIRST_FD = 3  # where the service manager's sockets begin
@@ -135,6 +136,7 @@ class Door:
     def __call__(self) -> asyncio.BaseProtocol:
         # `connections` copies its list; the dictionary behind it is what a count may cost.
         if len(self._server._connections) >= self._most:
+            LIMITED.add("connections")
             return _TurnedAway()
         return self._server()
 

@@ -63,6 +63,7 @@ from gateway.upstream.resolve import endpoint_for, upstream_for
 
 if TYPE_CHECKING:
     from gateway.identity import Identity
+    from gateway.observe.tracing import Trace
     from gateway.server.authenticate import Authenticator
     from gateway.server.exchange import Exchange
     from gateway.server.limits import Limits
@@ -113,10 +114,11 @@ class Sending:
     plan: Plan
     payload: Payload
 
-    def head(self, signature: Signature) -> Outbound:
-        return Outbound(
-            method=self.outgoing.method, target=self.outgoing.target, headers=signature.headers
-        )
+    def head(self, signature: Signature, trace: Trace | None = None) -> Outbound:
+        headers = signature.headers
+        if trace is not None:  # unsigned: whatever is between may change it (SIG-23)
+            headers = Headers((*headers.pairs, *trace.headers()))
+        return Outbound(method=self.outgoing.method, target=self.outgoing.target, headers=headers)
 
     @property
     def repeatable(self) -> bool:
@@ -325,13 +327,14 @@ class Pipeline:
         try:
             answer = await self._transport.send(
                 endpoint_for(upstream, ex.snapshot.upstreams),
-                sending.head(signature),
+                sending.head(signature, ex.trace),
                 sending.payload.stream(sending.plan, signature),
             )
         except UpstreamError as error:
             UPSTREAM_ERRORS.add(upstream.name, kind_of(error))
             raise
-        UPSTREAM_SECONDS.observe(upstream.name, seconds=perf_counter() - began)
+        ex.upstream_seconds = perf_counter() - began
+        UPSTREAM_SECONDS.observe(upstream.name, seconds=ex.upstream_seconds)
         ex.event.upstream_answered(upstream, answer.status, upstream_request_id(answer))
         return await inbound(answer, view)
 

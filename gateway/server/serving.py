@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from gateway.config.model import Config
 from gateway.config.values import Address
@@ -35,6 +36,38 @@ LINGER = 2.0  # seconds in which the rest of a refused body is read, so that the
 ADMIN_END = 1.0  # seconds for answers of the internal listener that are on their way
 
 
+class _Connection(RequestHandler):
+    """A client's connection. What cannot be read on it is refused in S3's words and written down."""
+
+    front: Front
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status >= 500 or request.writer.output_size:
+            return super().handle_error(request, status, exc, message)
+        # aiohttp's own answer would quote what arrived (HTTP-9).
+        http_log.debug("request could not be read", extra={"kind": type(exc).__name__})
+        return self.front.unreadable(request)
+
+
+class _Server(web.Server):
+    """Makes a `_Connection` for each client."""
+
+    def __init__(self, front: Front, **settings: Any) -> None:
+        super().__init__(front.handle, **settings)
+        self._front = front
+
+    def __call__(self) -> _Connection:
+        made = _Connection(self, loop=self._loop, **self._kwargs)
+        made.front = self._front
+        return made
+
+
 class Serving:
     """Listens from `start` to `drain`."""
 
@@ -47,7 +80,7 @@ class Serving:
     ) -> None:
         """`meeting` is the folder where a worker and its supervisor meet."""
         self._front = front
-        self._admin = Admin(ready=ready, render=rendered)
+        self._admin = Admin(ready=ready, render=metrics.rendered)
         self._meeting = meeting
         self._certificate: Certificate | None = None
         self.addresses: list[str] = []
@@ -58,8 +91,8 @@ class Serving:
         tls = config.server.tls
         self._certificate = Certificate(tls) if tls is not None else None
         sockets = open_sockets(config.server.listen, share=self._meeting is not None)
-        self._server = web.Server(
-            self._front.handle,
+        self._server = _Server(
+            self._front,
             request_factory=_make_request,
             handler_cancellation=True,
             access_log=None,
@@ -120,8 +153,3 @@ def _meeting_place(meeting: Path) -> Address:
 
 def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Request:
     return Request(message, payload, protocol, writer, task, protocol._loop)
-
-
-async def rendered() -> bytes:
-    """What `/metrics` answers."""
-    return metrics.render()

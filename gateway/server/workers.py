@@ -14,9 +14,10 @@ import aiohttp
 from aiohttp import web
 
 from gateway.config.load import load
+from gateway.observe import metrics
 from gateway.server.admin import Admin, Readiness
 from gateway.server.listeners import notify, open_sockets
-from gateway.server.serving import ADMIN_END, rendered
+from gateway.server.serving import ADMIN_END
 from gateway.snapshot import Snapshot
 
 
@@ -32,7 +33,7 @@ class AdminOnly:
 
     async def start(self) -> None:
         """Raises ListenError."""
-        admin = Admin(ready=self._ready, render=rendered)
+        admin = Admin(ready=self._ready, render=metrics.rendered)
         self._server = web.Server(admin.handle, access_log=None)
         loop = asyncio.get_running_loop()
         self._listeners = [
