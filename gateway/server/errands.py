@@ -12,6 +12,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -201,7 +202,7 @@ class Errand:
             except BodyTooLarge:
                 raise Refused(502, "BadGateway", "An answer is longer than can be read.") from None
         # A copy and a completion may fail after 200 was sent (FWD-8).
-        if b"<Error>" in data[:512]:
+        if is_error(data):
             raise told(200, data)
         return answer.head.headers, data
 
@@ -281,6 +282,14 @@ class Errand:
             (one.one("Key") or "", one.one("Code") or "", one.one("Message") or "")
             for one in root.all("Error")
         ]
+
+
+_ERROR = re.compile(rb"\s*(?:<\?xml[^>]*\?>\s*)?<Error[\s>]")
+
+
+def is_error(data: bytes) -> bool:
+    """The document is an error, and not one that lists errors, as DeleteObjects answers."""
+    return _ERROR.match(data) is not None
 
 
 async def succeeded(answer: Answer) -> None:

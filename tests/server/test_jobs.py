@@ -11,6 +11,7 @@ import pytest
 
 from gateway.errors import ApiError
 from gateway.server import transfer
+from gateway.server.errands import is_error
 from gateway.server.jobs import Name, Order, check_order, other_names, target_base
 from tests.server.errand_world import errand_world, signed_in
 
@@ -72,6 +73,20 @@ def test_ui_23_orders_that_cannot_be(order):
     """What could lose objects or never end is refused before anything starts."""
     with pytest.raises(ApiError):
         check_order(Order.model_validate(order))
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        (b"<Error><Code>SlowDown</Code></Error>", True),
+        (b'<?xml version="1.0"?>\n\n<Error xmlns="x"><Code>A</Code></Error>', True),
+        (b"<DeleteResult><Error><Key>a</Key></Error></DeleteResult>", False),
+        (b"<CopyObjectResult/>", False),
+    ],
+)
+def test_fwd_8_a_list_of_errors_is_no_error(document, error):
+    """What DeleteObjects could not delete is told key by key, not as if nothing had been deleted."""
+    assert is_error(document) is error
 
 
 async def test_ui_22_rename_a_prefix(world):

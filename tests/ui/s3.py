@@ -69,12 +69,29 @@ class Rule:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+def whole(body: bytes) -> Stored:
+    """An object or part of these bytes."""
+    return Stored(body, etag=f'"{hashlib.md5(body).hexdigest()}"')
+
+
 @dataclass
 class Upload:
     bucket: str
     key: str
     headers: dict[str, str]
-    parts: dict[int, bytes] = field(default_factory=dict)
+    parts: dict[int, Stored] = field(default_factory=dict)
+
+    def joined(self) -> Stored:
+        """The object that its parts make; without a body where one of them has none."""
+        rows = [self.parts[number] for number in sorted(self.parts)]
+        body = b"".join(row.body for row in rows)
+        sparse = any(row.size is not None for row in rows)
+        return Stored(
+            body,
+            self.headers,
+            etag=f'"{hashlib.md5(body).hexdigest()}-{len(rows)}"',
+            size=sum(row.length for row in rows) if sparse else None,
+        )
 
 
 class FakeS3:
@@ -87,6 +104,8 @@ class FakeS3:
         self.seen: list[Seen] = []
         self.in_flight = 0
         self.most_in_flight = 0
+        self.undeletable: set[str] = set()
+        """Keys that DeleteObjects answers with AccessDenied."""
         self._sorted: dict[str, list[tuple[bytes, str]]] = {}
 
     # What tests do -----------------------------------------------------------------------------
@@ -134,6 +153,7 @@ class FakeS3:
         self.rules.clear()
         self.seen.clear()
         self.uploads.clear()
+        self.undeletable.clear()
         self.most_in_flight = 0
 
     # How it answers ----------------------------------------------------------------------------
@@ -222,9 +242,15 @@ class FakeS3:
             return self._error(request, 404, "NoSuchBucket")
         if request.method == "POST" and "delete" in seen.query:
             text = (await plain(request)).decode()
-            for key in re.findall(r"<Key>([^<]*)</Key>", text):
-                self.drop(bucket, unescaped(key))
-            return self._said(request, "DeleteResult", {})
+            keys = [unescaped(key) for key in re.findall(r"<Key>([^<]*)</Key>", text)]
+            refused = [key for key in keys if key in self.undeletable]
+            for key in keys:
+                if key not in self.undeletable:
+                    self.drop(bucket, key)
+            errors = [
+                {"Key": key, "Code": "AccessDenied", "Message": "Not this one."} for key in refused
+            ]
+            return self._said(request, "DeleteResult", {"Error": errors})
         if "uploads" in seen.query:
             rows = [
                 {"Key": u.key, "UploadId": name, "Initiated": "2026-11-20T10:00:00.000Z"}
@@ -358,9 +384,12 @@ class FakeS3:
             return self._error(request, 404, "NoSuchUpload")
         if "partNumber" in query:
             assert upload is not None
+            number = int(query["partNumber"])
+            if "x-amz-copy-source" in seen.headers:
+                return self._part_copied(request, seen, upload, number)
             body = await plain(request)
-            upload.parts[int(query["partNumber"])] = body
-            return web.Response(headers={"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
+            upload.parts[number] = whole(body)
+            return web.Response(headers={"ETag": upload.parts[number].etag})
         if "tagging" in query:
             text = (await plain(request)).decode()
             pairs = re.findall(r"<Key>([^<]*)</Key><Value>([^<]*)</Value>", text)
@@ -375,28 +404,26 @@ class FakeS3:
             return self._error(request, 412, "PreconditionFailed")
         if upload is not None:
             await request.read()
-            body = b"".join(upload.parts[number] for number in sorted(upload.parts))
-            self.buckets[bucket][key] = Stored(
-                body, upload.headers, etag=f'"{hashlib.md5(body).hexdigest()}-{len(upload.parts)}"'
-            )
+            made = upload.joined()
+            self.buckets[bucket][key] = made
             self._sorted.pop(bucket, None)
             del self.uploads[query["uploadId"]]
             return self._said(
                 request,
                 "CompleteMultipartUploadResult",
-                {"Bucket": bucket, "Key": key, "ETag": "x"},
+                {"Bucket": bucket, "Key": key, "ETag": made.etag},
             )
         if "x-amz-copy-source" in seen.headers:
-            source_bucket, _, source_key = (
-                unquote(seen.headers["x-amz-copy-source"]).lstrip("/").partition("/")
-            )
-            source = self.buckets[source_bucket][source_key]
+            source = self._source(seen)
+            if isinstance(source, str):
+                return self._error(request, 404 if source == "NoSuchKey" else 412, source)
             replaced = seen.headers.get("x-amz-metadata-directive") == "REPLACE"
             self.buckets[bucket][key] = Stored(
                 source.body,
                 kept if replaced else dict(source.headers),
                 source.etag,
                 tags=dict(source.tags),
+                size=source.size,
             )
             self._sorted.pop(bucket, None)
             return self._said(
@@ -405,6 +432,33 @@ class FakeS3:
         self.put(bucket, key, await plain(request))
         self.buckets[bucket][key].headers = kept
         return web.Response(headers={"ETag": self.buckets[bucket][key].etag})
+
+    def _source(self, seen: Seen) -> Stored | str:
+        """What a copy is made of, or the code of why there is none."""
+        bucket, _, key = unquote(seen.headers["x-amz-copy-source"]).lstrip("/").partition("/")
+        source = self.buckets.get(bucket, {}).get(key)
+        if source is None:
+            return "NoSuchKey"
+        wanted = seen.headers.get("x-amz-copy-source-if-match", source.etag)
+        return source if wanted == source.etag else "PreconditionFailed"
+
+    def _part_copied(
+        self, request: web.Request, seen: Seen, upload: Upload, number: int
+    ) -> web.StreamResponse:
+        source = self._source(seen)
+        if isinstance(source, str):
+            return self._error(request, 404 if source == "NoSuchKey" else 412, source)
+        first, _, last = (
+            seen.headers["x-amz-copy-source-range"].removeprefix("bytes=").partition("-")
+        )
+        if int(last) >= source.length:
+            return self._error(request, 400, "InvalidArgument")
+        size = int(last) - int(first) + 1
+        part = whole(source.body[int(first) : int(last) + 1])
+        if source.size is not None:
+            part = Stored(b"", etag=f'"sparse-{number}"', size=size)
+        upload.parts[number] = part
+        return self._said(request, "CopyPartResult", {"ETag": part.etag})
 
     async def _read(
         self, request: web.Request, seen: Seen, bucket: str, key: str
@@ -416,11 +470,11 @@ class FakeS3:
             rows = [
                 {
                     "PartNumber": number,
-                    "Size": len(body),
-                    "ETag": f'"{hashlib.md5(body).hexdigest()}"',
+                    "Size": part.length,
+                    "ETag": part.etag,
                     "LastModified": "2026-11-24T10:00:00.000Z",
                 }
-                for number, body in sorted(upload.parts.items())
+                for number, part in sorted(upload.parts.items())
             ]
             return self._said(request, "ListPartsResult", {"IsTruncated": "false", "Part": rows})
         stored = self.buckets[bucket].get(key)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+import json
+from typing import Any
+
+from playwright.sync_api import Page, Request, expect
 
 from tests.ui.conftest import Opener, row
-from tests.ui.jobs import Jobs
 from tests.ui.world import World
 
 PLACE = "/ui/b/team-data/reports/2026/"
+
+
+def orders(page: Page) -> list[dict[str, Any]]:
+    """What is ordered of /api/jobs from now on."""
+    found: list[dict[str, Any]] = []
+
+    def asked(request: Request) -> None:
+        if request.method == "POST" and request.url.endswith("/api/jobs"):
+            found.append(json.loads(request.post_data or "{}"))
+
+    page.on("request", asked)
+    return found
 
 
 def confirm(page: Page, name: str) -> None:
@@ -49,7 +63,7 @@ def test_ui_21_a_new_folder_is_made_and_opened(opened: Opener, world: World) -> 
 def test_ui_22_rename_selects_the_stem_and_goes_by_a_job(opened: Opener, world: World) -> None:
     """F2, type, Enter: the extension is not touched."""
     page = opened(PLACE)
-    jobs = Jobs(page, world)
+    ordered = orders(page)
     row(page, "notes.txt").focus()
     page.keyboard.press("F2")
     expect(page.get_by_role("textbox", name="Name")).to_be_focused()
@@ -58,7 +72,7 @@ def test_ui_22_rename_selects_the_stem_and_goes_by_a_job(opened: Opener, world: 
 
     expect(row(page, "words.txt")).to_be_visible()
     expect(row(page, "notes.txt")).to_have_count(0)
-    assert jobs.orders == [
+    assert ordered == [
         {
             "operation": "rename",
             "sources": [{"bucket": "team-data", "key": "reports/2026/notes.txt"}],
@@ -71,7 +85,7 @@ def test_ui_22_rename_selects_the_stem_and_goes_by_a_job(opened: Opener, world: 
 def test_ui_22_a_taken_name_is_asked_about(opened: Opener, world: World) -> None:
     """Replacing is a choice."""
     page = opened(PLACE)
-    jobs = Jobs(page, world)
+    ordered = orders(page)
     row(page, "notes.txt").focus()
     page.keyboard.press("F2")
     page.get_by_role("textbox", name="Name").fill("q3.csv")
@@ -79,13 +93,13 @@ def test_ui_22_a_taken_name_is_asked_about(opened: Opener, world: World) -> None
     page.get_by_role("button", name="Keep both").click()
 
     expect(page.locator(".toast")).to_be_visible()
-    assert jobs.orders[0]["if_exists"] == "rename"
+    assert ordered[0]["if_exists"] == "rename"
 
 
 def test_ui_23_move_by_dialog_and_by_cut_and_paste(opened: Opener, world: World) -> None:
     """A folder is chosen below another; Ctrl+X and Ctrl+V do the same."""
     page = opened(PLACE)
-    jobs = Jobs(page, world)
+    ordered = orders(page)
     row(page, "notes.txt").focus()
     page.keyboard.press("m")
     page.get_by_role("dialog").get_by_role("button", name="january/").click()
@@ -100,13 +114,12 @@ def test_ui_23_move_by_dialog_and_by_cut_and_paste(opened: Opener, world: World)
 
     expect(row(page, "q3.csv")).to_be_visible()
     expect(row(page, "notes.txt")).to_be_visible()
-    assert [order["operation"] for order in jobs.orders] == ["move", "move"]
+    assert [order["operation"] for order in ordered] == ["move", "move"]
 
 
 def test_ui_23_rows_are_dragged_onto_a_folder(opened: Opener, world: World) -> None:
     """A drag moves what is selected."""
     page = opened(PLACE)
-    Jobs(page, world)
     row(page, "q3.csv").locator(".check").click()
     row(page, "q3.json").locator(".check").click()
 
@@ -141,8 +154,7 @@ def test_ui_25_a_prefix_is_counted_before_the_button_works(opened: Opener, world
     """Above 1 000 objects the folder's name is typed; failures are listed by key."""
     world.s3.fill("acme-team", (f"reports/old/{n}.txt" for n in range(1204)))
     page = opened("/ui/b/team-data/reports/")
-    jobs = Jobs(page, world)
-    jobs.fail = {"reports/old/7.txt"}
+    world.s3.undeletable = {"reports/old/7.txt"}
     row(page, "old/").focus()
     page.keyboard.press("Delete")
     button = page.get_by_role("dialog").get_by_role("button", name="Delete 1\u202f204")
