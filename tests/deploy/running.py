@@ -130,9 +130,7 @@ def nginx(folder: Path, name: str, changes: dict[str, str]) -> Iterator[str]:
         for line in text.splitlines()
         if not line.strip().startswith(("ssl_certificate", "resolver ", "proxy_ssl_"))
     ]
-    text = "\n".join(lines).replace(
-        "/etc/nginx/gateway-carry.inc", str(DEPLOY / "nginx/gateway-carry.inc")
-    )
+    text = "\n".join(lines).replace("/etc/nginx/gateway-", str(DEPLOY / "nginx/gateway-"))
     for old, new in changes.items():
         assert old in text, f"{name} no longer holds {old!r}"
         text = text.replace(old, new)
