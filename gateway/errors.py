@@ -103,6 +103,11 @@ PROVIDER_AWAY = reason("provider-away", "The identity provider does not answer."
 PROVIDER_ANSWER = reason(
     "provider-answer", "The identity provider's answer is not usable.", Acts.OPERATOR
 )
+PROVIDER_CLIENT = reason(
+    "provider-client",
+    "The identity provider does not accept this gateway's client id or secret.",
+    Acts.OPERATOR,
+)
 UNKNOWN_PROVIDER = reason(
     "unknown-provider", "There is no identity provider of that name.", Acts.USER
 )

@@ -1,68 +1,54 @@
 """
 `gateway init`: gateway.yaml, a first policy with a test, and secrets, from five values.
 
-Nothing is written over unless asked to. What is written has passed `gateway check` before the
-command ends, and the identity provider was asked whether it fits.
+Nothing is written over unless asked to, and nothing is written that `gateway check` would refuse.
+The identity provider is asked whether it fits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import final
+from typing import get_args
 from urllib.parse import urlsplit
 
 import click
 
 from gateway.cli import OUTSIDE_FAILED, WRONG_INPUT
 from gateway.cli.files import snapshot_of, summary
-from gateway.config.model import WELL_KNOWN
-from gateway.config.values import PLACEHOLDERS
-from gateway.keyring import random_token
+from gateway.cli.seed import Answers, File, files_of, problems_of
+from gateway.config.model import WELL_KNOWN, Kind
 from gateway.policy.language import bucket_problem
 
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]")
 _POOL = re.compile(r"([a-z]{2}(?:-[a-z]+)+-[0-9])_[A-Za-z0-9]+")
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """What `gateway init` was told."""
-
-    config_url: str
-    client_id: str
-    client_secret: str
-    """Empty for a public client."""
-    bucket: str
-    region: str
-    public_url: str
-    provider: str = "corp"
-    kind: str = "auto"
-    group: str = ""
-    endpoint: str = ""
-    """Of an S3 server that is not AWS."""
-    identity_pool_id: str = ""
-    """S3 is asked with each person's own credentials, which this pool gives."""
-
-    @property
-    def listen(self) -> str:
-        parts = urlsplit(self.public_url)
-        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        return f"127.0.0.1:{parts.port}" if local and parts.port else "127.0.0.1:8080"
+_OPTIONS: Mapping[str, str] = {
+    "oidc[0].name": "--provider",
+    "oidc[0].config_url": "--issuer",
+    "oidc[0].client_id": "--client-id",
+    "oidc[0].client_secret": "--client-secret",
+    "server.public_url": "--public-url",
+    "upstreams.main.endpoint": "--endpoint",
+    "upstreams.main.region": "--region",
+}
+"""Which option a setting of gateway.yaml was made of."""
 
 
 @click.command()
 @click.option("--region", help="AWS region of the user pool and the bucket.")
 @click.option("--user-pool-id", help="Cognito user pool: us-east-1_AbCdEfGhI.")
 @click.option("--issuer", help="Issuer of another OpenID provider, in place of a user pool.")
+@click.option(
+    "--kind",
+    type=click.Choice(get_args(Kind)),
+    default="auto",
+    show_default=True,
+    help="With --issuer: whose habits to expect; auto looks at the issuer.",
+)
 @click.option("--client-id", help="App client registered at the provider.")
 @click.option(
     "--client-secret",
@@ -106,6 +92,7 @@ def init(
     region: str | None,
     user_pool_id: str | None,
     issuer: str | None,
+    kind: Kind,
     client_id: str | None,
     client_secret: str | None,
     bucket: str | None,
@@ -154,8 +141,6 @@ def init(
         client_secret = click.prompt(
             "App client secret (blank for none)", hide_input=True, default="", show_default=False
         )
-    if client_secret and PLACEHOLDERS.fullmatch(client_secret):
-        raise click.BadParameter("this is a placeholder", param_hint="--client-secret")
     answers = Answers(
         config_url=config_url,
         client_id=client_id,
@@ -164,13 +149,17 @@ def init(
         region=region,
         public_url=public_url,
         provider=provider,
-        kind="auto" if issuer else "cognito",
+        kind=kind if issuer else "cognito",
         group=group,
         endpoint=endpoint,
         identity_pool_id=identity_pool_id,
     )
-    write(answers, directory, force=force)
-    _finish(answers, directory, offline=offline)
+    files = files_of(answers)
+    if problems := problems_of(files):
+        option = _OPTIONS.get(problems[0].path, problems[0].path)
+        raise click.BadParameter(problems[0].message, param_hint=option)
+    _write(files, directory, force=force)
+    _finish(directory, offline=offline)
 
 
 def _asked(value: str | None, text: str, default: str | None = None) -> str:
@@ -223,133 +212,21 @@ def _create_cognito(
     return made
 
 
-# Writing
-
-
-def write(answers: Answers, directory: Path, *, force: bool) -> None:
-    """The files; secrets readable by their owner alone."""
-    files = {
-        directory / "gateway.yaml": (config_text(answers), 0o644),
-        directory / "policies" / "main.yaml": (policy_text(answers), 0o644),
-        directory / "secrets" / "session-key": (random_token(32) + "\n", 0o600),
-    }
-    if answers.client_secret:
-        files[directory / "secrets" / "client-secret"] = (answers.client_secret + "\n", 0o600)
-    there = [path for path in files if path.exists()]
+def _write(files: Sequence[File], directory: Path, *, force: bool) -> None:
+    there = [directory / file.name for file in files if (directory / file.name).exists()]
     if there and not force:
         for path in there:
             click.echo(f"{path} is there already; --force writes over it", err=True)
         raise SystemExit(WRONG_INPUT)
-    for path, (text, mode) in files.items():
-        private = path.parent.name == "secrets"
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
-        if path.name == "session-key" and path.exists():
-            continue  # a new one would end every session: whoever wants that removes the old one
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-            file.write(text)
+    for file in files:
+        path = directory / file.name
+        if file.kept and path in there:
+            continue
+        file.write(directory)
         click.echo(f"wrote {path}")
 
 
-def _q(text: str) -> str:
-    """A text as YAML takes it, whatever it holds."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def config_text(answers: Answers) -> str:
-    """gateway.yaml."""
-    secret = "    client_secret: ${file:secrets/client-secret}\n" if answers.client_secret else ""
-    endpoint = f"endpoint: {_q(answers.endpoint)}, " if answers.endpoint else ""
-    return f"""\
-# Written by `gateway init`. Check a change with `gateway check`; a running gateway rereads it.
-server:
-  listen: {answers.listen}
-  public_url: {_q(answers.public_url)}
-admin: {{listen: "127.0.0.1:9090"}}     # /livez, /readyz, /metrics
-
-oidc:
-  - name: {_q(answers.provider)}
-    config_url: {_q(answers.config_url)}
-    client_id: {_q(answers.client_id)}
-{secret}    kind: {answers.kind}
-
-session:
-  keys: ["${{file:secrets/session-key}}"]   # newest first; every replica needs the same
-  lifetime: 12h
-  idle: 1h
-
-state: {{type: sqlite, path: state.db}}
-
-upstreams:
-  main: {{{endpoint}region: {answers.region}}}
-
-credentials:
-{_credentials(answers)}
-
-policies: [policies/*.yaml]
-audit: {{path: "-"}}
-"""
-
-
-def _credentials(answers: Answers) -> str:
-    if answers.identity_pool_id:
-        return f"""\
-  # Each person's own, had from the identity pool for their sign-in; keys of the gateway hold none.
-  storage: {{type: cognito_identity, identity_pool_id: {_q(answers.identity_pool_id)}}}"""
-    return """\
-  # The SDK's chain: environment, profile, IRSA, Pod Identity, ECS, instance metadata.
-  storage: {type: default}"""
-
-
-def policy_text(answers: Answers) -> str:
-    """A first policy: the bucket to look at, and a place of one's own in it."""
-    claim = "cognito:groups" if answers.kind == "cognito" else "groups"
-    match = f"issuer: {_q(answers.provider)}"
-    who = f'iss: {_q(answers.provider)}, sub: "someone"'
-    if answers.group:
-        match += f", claims: {{{_q(claim)}: {{contains: {_q(answers.group)}}}}}"
-        who += f", {_q(claim)}: [{_q(answers.group)}]"
-    bucket = answers.bucket
-    return f"""\
-# Who may do what, in the names that clients see. Nothing is allowed that no rule grants.
-# Try a change with:  gateway policy explain --claims claims.json GetObject {bucket}/a.txt
-rules:
-  - name: look around
-    match: {{{match}}}
-    grants:
-      - bucket: {bucket}
-        upstream: main
-        target: {bucket}
-        credentials: storage
-        allow: [list, read]           # also: write, delete, versions, or IAM actions
-
-  - name: a place of one's own
-    match: {{{match}}}
-    grants:
-      - bucket: {own_bucket(bucket)}                  # a name for clients; the objects are below users/ in the same bucket
-        upstream: main
-        target: {bucket}/users/${{claims.sub}}/
-        credentials: storage
-        allow: [list, read, write, delete]
-
-  - name: nobody looks into the places of others
-    match: {{everyone: true}}
-    denies:
-      - {{bucket: {bucket}, keys: ["users/**"], actions: [list, read, write, delete]}}
-
-tests:
-  - who: {{{who}}}
-    may: [ListObjectsV2 {bucket}, GetObject {bucket}/a.txt, PutObject {own_bucket(bucket)}/a.txt]
-    may_not: [PutObject {bucket}/a.txt, GetObject {bucket}/users/another/a.txt]
-"""
-
-
-def own_bucket(bucket: str) -> str:
-    """What clients call the place of their own: any name but the bucket's."""
-    return "home" if bucket != "home" else "my-home"
-
-
-def _finish(answers: Answers, directory: Path, *, offline: bool) -> None:
+def _finish(directory: Path, *, offline: bool) -> None:
     """Checked as `gateway check` does, the provider asked, and what is left to do said."""
     path = directory / "gateway.yaml"
     snapshot = snapshot_of(path)
@@ -366,6 +243,10 @@ def _finish(answers: Answers, directory: Path, *, offline: bool) -> None:
         for finding in asyncio.run(ask_providers(snapshot.config, datetime.now(UTC))):
             failed = failed or finding.bad
             click.echo(f"  {finding}")
-    click.echo(f"\nThen: gateway serve --config {path}")
+    first = "Put that right. Then" if failed else "Then"
+    # The storage is asked only there: its credentials may not be at hand here.
+    click.echo(f"\n{first}, on the machine where it is to run:")
+    click.echo(f"  gateway check --online --config {path}")
+    click.echo(f"  gateway serve --config {path}")
     if failed:
         raise SystemExit(OUTSIDE_FAILED)

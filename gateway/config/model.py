@@ -181,7 +181,7 @@ class Provider(Section):
     """URL of the discovery document, which ends in `/.well-known/openid-configuration`."""
     issuer: Url | None = None
     """The issuer, exactly as its tokens say it; either this or `config_url`."""
-    client_id: str | None = None
+    client_id: Annotated[str, Field(min_length=1)] | None = None
     """The app client registered at the provider. Without it there is no sign-in, only tokens."""
     client_secret: SecretText | None = None
     """Secret of the app client; left out for a public client."""

@@ -11,7 +11,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -28,10 +28,12 @@ ANSWER_MAX = 256 * 1024  # bytes; a key set of a hundred keys with certificates 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Status and body of an answer."""
+    """An answer."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By lower-case name, the first of each."""
 
     def document(self) -> object:
         """The body as JSON. Raises ProviderError (PROVIDER_ANSWER)."""
@@ -55,16 +57,20 @@ class Calls:
 
     async def document(self, given: Provider, url: str) -> object:
         """A JSON document of a provider. Raises ProviderError."""
+        reply = await self.get(given, url)
+        if reply.status != 200:
+            raise ProviderError(errors.PROVIDER_AWAY, problem=f"status {reply.status}")
+        return reply.document()
+
+    async def get(self, given: Provider, url: str) -> Reply:
+        """What is at the address of a document. Raises ProviderError."""
         headers = {}
         same_host = urlsplit(url).netloc == urlsplit(given.config_url).netloc
         # The token of our pod goes to whom the cluster's own CA vouches for, and to nobody else.
         if given.token_file and (given.ca or same_host):
             token = await asyncio.to_thread(_read, given.token_file)
             headers["Authorization"] = f"Bearer {token}"
-        reply = await self.call(given, "GET", url, headers=headers, seconds=TOTAL)
-        if reply.status != 200:
-            raise ProviderError(errors.PROVIDER_AWAY, problem=f"status {reply.status}")
-        return reply.document()
+        return await self.call(given, "GET", url, headers=headers, seconds=TOTAL)
 
     async def post(
         self,
@@ -94,8 +100,13 @@ class Calls:
         headers: Mapping[str, str],
         seconds: float,
         data: bytes | None = None,
+        for_browser: bool = False,
     ) -> Reply:
-        """One request, one answer, nothing repeated. Raises ProviderError."""
+        """
+        One request, one answer, nothing repeated; a redirect is one where it is `for_browser`.
+
+        Raises ProviderError.
+        """
         context = await self._context(given.ca)
         try:
             async with self._session(given.trust_env).request(
@@ -111,11 +122,13 @@ class Calls:
                 ssl=context,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT),
             ) as answer:
-                return Reply(answer.status, await _body(answer))
+                if not for_browser and 300 <= answer.status < 400:
+                    problem = f"a redirect ({answer.status})"
+                    raise ProviderError(errors.PROVIDER_ANSWER, problem=problem)
+                headers = {name.lower(): answer.headers[name] for name in answer.headers}
+                return Reply(answer.status, await _body(answer), headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as failed:
-            raise ProviderError(
-                errors.PROVIDER_AWAY, problem=f"{type(failed).__name__}: {failed}"
-            ) from failed
+            raise ProviderError(errors.PROVIDER_AWAY, problem=_why(failed, url)) from failed
 
     def _session(self, trust_env: bool) -> aiohttp.ClientSession:
         session = self._sessions.get(trust_env)
@@ -141,10 +154,21 @@ class Calls:
         return context
 
 
+def _why(failed: Exception, url: str) -> str:
+    """Why nothing came back, for the operator."""
+    match failed:
+        case aiohttp.ClientConnectorDNSError():
+            return f"there is no host {urlsplit(url).hostname}"
+        case aiohttp.ClientConnectorCertificateError():
+            return f"its certificate is not believed: {failed.certificate_error}"
+        case TimeoutError():
+            return "no answer in time"
+        case _:
+            return f"{type(failed).__name__}: {failed}"
+
+
 async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    """At most ANSWER_MAX bytes. Raises ProviderError for more, a redirect, or a coding."""
-    if 300 <= answer.status < 400:
-        raise ProviderError(errors.PROVIDER_ANSWER, problem=f"a redirect ({answer.status})")
+    """At most ANSWER_MAX bytes. Raises ProviderError for more, or a coding."""
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ProviderError(errors.PROVIDER_ANSWER, problem="a compressed answer nobody asked for")
     parts, size = [], 0

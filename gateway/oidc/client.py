@@ -9,28 +9,26 @@ more where a key is unknown. What redeems something is sent once and never repea
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote_plus
 
 from gateway import errors
 from gateway.caches import Cache
 from gateway.errors import LoginError, ProviderError, TokenError
 from gateway.identity import Method, Proof, Secret
 from gateway.oidc import flow, tokens
-from gateway.oidc.calls import TOTAL, Calls
+from gateway.oidc.calls import Calls
+from gateway.oidc.endpoints import Endpoints, authenticate, secret_of, text_of, warn_of_scope
 from gateway.oidc.issuer import Issuer
 from gateway.oidc.keyset import VerificationKeys
 from gateway.oidc.providers import Metadata, Provider, Revoke
 from gateway.oidc.tokens import Claims, Original, UnknownKey
 
-REDEEM = 20.0  # seconds: a provider that logs somebody in may ask others first
 REVOKE = 2.0  # seconds: nobody waits longer to be signed out
 BEARERS = 10_000  # verified tokens remembered at once
 BEARER_SECONDS = 60.0
@@ -70,9 +68,9 @@ class Providers:
     ) -> None:
         """`reread_secret` gives the client secret of a provider as its file holds it now."""
         self._clock = clock
-        self._reread = reread_secret
         self._issuers: dict[str, Issuer] = {}
         self._calls = Calls()
+        self._endpoints = Endpoints(self._calls, reread_secret)
         self._bearers: Cache[bytes, Proof] = Cache(
             "verified_bearers", size=BEARERS, seconds=BEARER_SECONDS
         )
@@ -249,7 +247,7 @@ class Providers:
         """
         issuer = self._issuer(name)
         given, metadata = issuer.provider, await issuer.metadata(now)
-        answer = await self._redeem(
+        answer = await self._endpoints.redeem(
             given,
             metadata,
             {
@@ -260,10 +258,10 @@ class Providers:
             },
             refused=LoginError(errors.TOKEN_REDEEM),
         )
-        id_token, access_token = _text(answer, "id_token"), _text(answer, "access_token")
+        id_token, access_token = text_of(answer, "id_token"), text_of(answer, "access_token")
         if id_token is None:
             raise LoginError(errors.NO_ID_TOKEN)
-        _warn_of_scope(given, answer)
+        warn_of_scope(given, answer)
         parsed = tokens.parse(id_token)
         check = partial(
             tokens.verify_login,
@@ -278,12 +276,12 @@ class Providers:
         flow.refuse_overage(given, claims)
         if flow.asks_userinfo(given, claims, named) and access_token:
             claims = flow.merge_userinfo(
-                claims, await self._userinfo(given, metadata, access_token)
+                claims, await self._endpoints.userinfo(given, metadata, access_token)
             )
         return Tokens(
             claims=claims,
             id_token=Secret(id_token),
-            refresh_token=_secret(answer, "refresh_token"),
+            refresh_token=secret_of(answer, "refresh_token"),
             expires=expires,
         )
 
@@ -305,14 +303,14 @@ class Providers:
         """
         issuer = self._issuer(name)
         given, metadata = issuer.provider, await issuer.metadata(now)
-        answer = await self._redeem(
+        answer = await self._endpoints.redeem(
             given,
             metadata,
             {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()},
             refused=LoginError(errors.SESSION_ENDED),
         )
-        id_token, access_token = _text(answer, "id_token"), _text(answer, "access_token")
-        renewed = _secret(answer, "refresh_token")
+        id_token, access_token = text_of(answer, "id_token"), text_of(answer, "access_token")
+        renewed = secret_of(answer, "refresh_token")
         if id_token is None:
             claims = await self._without_id_token(given, metadata, access_token, old)
             return Tokens(claims=claims, id_token=None, refresh_token=renewed, expires=None)
@@ -330,7 +328,7 @@ class Providers:
         flow.refuse_overage(given, claims)
         if flow.asks_userinfo(given, claims, named) and access_token:
             claims = flow.merge_userinfo(
-                claims, await self._userinfo(given, metadata, access_token)
+                claims, await self._endpoints.userinfo(given, metadata, access_token)
             )
         return Tokens(
             claims=claims, id_token=Secret(id_token), refresh_token=renewed, expires=expires
@@ -342,7 +340,7 @@ class Providers:
         """Claims from userinfo where there is one; else the old ones: the account lives at least."""
         if not metadata.userinfo_endpoint or access_token is None:
             return old
-        userinfo = await self._userinfo(given, metadata, access_token)
+        userinfo = await self._endpoints.userinfo(given, metadata, access_token)
         return flow.renewed_by_userinfo(old, userinfo)
 
     async def revoke(self, name: str, refresh_token: Secret, now: datetime) -> bool:
@@ -356,7 +354,7 @@ class Providers:
                 form = {"token": refresh_token.reveal(), "token_type_hint": "refresh_token"}
                 headers = {}
                 if given.kind.revoke is Revoke.CLIENT:
-                    headers = _authenticate(given, metadata, given.client_secret, form)
+                    headers = authenticate(given, metadata, given.client_secret, form)
                 reply = await self._calls.post(
                     given, metadata.revocation_endpoint, form, headers, seconds=REVOKE
                 )
@@ -369,110 +367,6 @@ class Providers:
         if reply.status != 200:
             log.info("refresh token not revoked", extra={"provider": name, "status": reply.status})
         return reply.status == 200
-
-    # -- the token endpoint --------------------------------------------------------------------------------
-
-    async def _redeem(
-        self, given: Provider, metadata: Metadata, form: dict[str, str], *, refused: LoginError
-    ) -> Mapping[str, Any]:
-        answer = await self._token(given, metadata, form, given.client_secret)
-        if answer.get("error") == "invalid_client":
-            # The secret may have been rotated in its file: nothing has been redeemed yet.
-            secret = await asyncio.to_thread(self._reread, given.name)
-            if secret is not None and secret != given.client_secret:
-                answer = await self._token(given, metadata, form, secret)
-        error = answer.get("error")
-        if error is None:
-            return answer
-        log.warning(
-            "identity provider refused a redemption",
-            extra={
-                "provider": given.name,
-                "error": _printable(error),
-                "description": _printable(answer.get("error_description")),
-            },
-        )
-        if error == "invalid_grant":
-            raise refused
-        raise ProviderError(errors.PROVIDER_ANSWER, problem=_printable(error))
-
-    async def _token(
-        self, given: Provider, metadata: Metadata, form: dict[str, str], secret: Secret | None
-    ) -> Mapping[str, Any]:
-        sent = dict(form)
-        headers = _authenticate(given, metadata, secret, sent)
-        reply = await self._calls.post(
-            given, metadata.token_endpoint, sent, headers, seconds=REDEEM
-        )
-        if reply.status >= 500 or reply.status == 429:
-            raise ProviderError(errors.PROVIDER_AWAY, problem=f"status {reply.status}")
-        answer = reply.document()
-        if not isinstance(answer, dict):
-            raise ProviderError(errors.PROVIDER_ANSWER, problem="the token answer is not an object")
-        if reply.status == 200 and "error" not in answer:
-            kind = answer.get("token_type", "bearer")
-            if not isinstance(kind, str) or kind.lower() != "bearer":
-                raise ProviderError(errors.PROVIDER_ANSWER, problem="token_type is not Bearer")
-            return answer
-        if not isinstance(answer.get("error"), str):
-            raise ProviderError(errors.PROVIDER_ANSWER, problem=f"status {reply.status}")
-        return answer
-
-    async def _userinfo(
-        self, given: Provider, metadata: Metadata, access_token: str
-    ) -> Mapping[str, Any]:
-        if not metadata.userinfo_endpoint:
-            raise ProviderError(errors.PROVIDER_ANSWER, problem="there is no userinfo endpoint")
-        headers = {"Authorization": f"Bearer {access_token}"}
-        reply = await self._calls.call(
-            given, "GET", metadata.userinfo_endpoint, headers=headers, seconds=TOTAL
-        )
-        document = reply.document()
-        if reply.status != 200 or not isinstance(document, dict):
-            raise ProviderError(errors.PROVIDER_ANSWER, problem=f"userinfo: {reply.status}")
-        return document
-
-
-def _authenticate(
-    given: Provider, metadata: Metadata, secret: Secret | None, form: dict[str, str]
-) -> dict[str, str]:
-    """Headers, and additions to the form, that say which client asks (RFC 6749 2.3.1)."""
-    if secret is None:
-        form["client_id"] = given.client_id
-        return {}
-    in_body = metadata.secret_in_body if given.secret_in_body is None else given.secret_in_body
-    if in_body:
-        form["client_id"], form["client_secret"] = given.client_id, secret.reveal()
-        return {}
-    # Both parts are form-encoded first: a secret may hold a colon or a percent sign.
-    user, password = quote_plus(given.client_id), quote_plus(secret.reveal())
-    encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
-    return {"Authorization": f"Basic {encoded}"}
-
-
-def _warn_of_scope(given: Provider, answer: Mapping[str, Any]) -> None:
-    if "aws.cognito.signin.user.admin" in str(answer.get("scope", "")).split():
-        log.warning(
-            "the app client grants aws.cognito.signin.user.admin, which nothing here needs",
-            extra={"provider": given.name},
-        )
-
-
-def _text(answer: Mapping[str, Any], name: str) -> str | None:
-    value = answer.get(name)
-    if value is not None and not isinstance(value, str):
-        raise ProviderError(errors.PROVIDER_ANSWER, problem=f"{name} is not a string")
-    return value or None
-
-
-def _secret(answer: Mapping[str, Any], name: str) -> Secret | None:
-    value = _text(answer, name)
-    return None if value is None else Secret(value)
-
-
-def _printable(value: object) -> str:
-    """A provider's text for the log: short, and without what a terminal acts upon."""
-    return "".join(c if c.isprintable() else "?" for c in str(value))[:200] if value else ""
 
 
 def _reason(error: ProviderError) -> dict[str, str]:

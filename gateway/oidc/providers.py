@@ -289,7 +289,8 @@ def read_metadata(document: object, given: Provider) -> Metadata:
     # A discovery URL names its issuer but for one closing slash, which Discovery 4.1 takes off.
     allowed = {given.issuer} if given.exact else {given.issuer, given.issuer + "/"}
     if not isinstance(issuer, str) or issuer not in allowed:
-        raise ProviderError(PROVIDER_ANSWER, problem="the document belongs to another issuer")
+        problem = f"the document's issuer is {issuer!r:.200}, configured is {given.issuer!r}: they must be equal to the letter"
+        raise ProviderError(PROVIDER_ANSWER, problem=problem)
     required = ["jwks_uri"]
     if given.login:
         required += ["authorization_endpoint", "token_endpoint"]
@@ -381,13 +382,13 @@ def scope_of(given: Provider, metadata: Metadata) -> str:
 
 
 def concerns(given: Provider, metadata: Metadata) -> list[str]:
-    """What `gateway check --online` should say about a document that is correct in itself."""
+    """What keeps people from signing in with a document that is correct in itself."""
     found = []
     host = urlsplit(metadata.authorization_endpoint).hostname or ""
     if host.startswith("cognito-idp."):
-        found.append("the user pool has no domain: nobody can sign in until it has one")
-    if given.login and given.scope == "" and given.kind.name != "cognito":
-        found.append("scope is blank: only Cognito then grants what the client allows")
-    if given.login and given.scope and "openid" not in given.scope.split():
-        found.append("scope does not hold openid: there will be no ID token")
+        found.append("the user pool has no domain: add one (Cognito console, Branding, Domain)")
+    if given.login and metadata.scopes and "openid" not in metadata.scopes:
+        found.append(
+            "the provider does not offer the scope openid, and without it there is no ID token"
+        )
     return found

@@ -128,3 +128,33 @@ def test_other_providers_are_named_by_issuer(init, tmp_path):
     assert snapshot.config.oidc[0].client_secret is None
     assert snapshot.config.upstreams["main"].url == "http://minio:9000"
     assert snapshot.policy.rules[0].match.claims[0].argument == 'sta"ff: #1'
+
+
+@pytest.mark.parametrize(
+    ("changed", "more", "said"),
+    [
+        ({"client_id": ""}, (), "--client-id"),
+        ({}, ("--provider", "service"), "--provider: 'service' is the gateway's own name"),
+        ({}, ("--endpoint", "minio:9000"), "--endpoint: a URL that begins with"),
+        ({"user_pool_id": None}, ("--issuer", "http://idp.example.com"), "--issuer: https is"),
+    ],
+)
+def test_what_check_would_refuse_is_not_written(init, tmp_path, changed, more, said):
+    """Told as the option that it came from; a second try then needs no --force."""
+    result = init(*more, **changed)
+
+    assert result.exit_code == WRONG_USAGE
+    assert said in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_kind_names_the_claim_of_the_groups(init, tmp_path):
+    """A pool behind an issuer of its own name; what the issuer gives away needs no saying."""
+    init(
+        "--issuer", "https://login.example.com/pool", "--kind", "cognito", "--group", "staff",
+        user_pool_id=None,
+    )  # fmt: skip
+    policy = (tmp_path / "policies" / "main.yaml").read_text()
+
+    assert '"cognito:groups": {contains: "staff"}' in policy
+    assert "kind: cognito" in (tmp_path / "gateway.yaml").read_text()

@@ -128,3 +128,29 @@ async def test_tls_is_verified_against_the_configured_authority(calls, tmp_path)
 def test_limits_have_their_order():
     """Connecting is a part of the whole."""
     assert module.CONNECT < module.TOTAL
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://idp.invalid/", "there is no host idp.invalid"),
+        ("http://127.0.0.1:1/", "ClientConnectorError"),
+    ],
+)
+async def test_what_keeps_an_answer_away_is_said_in_words(calls, url, said):
+    """For `gateway check --online` and the log."""
+    with pytest.raises(ProviderError) as caught:
+        await calls.call(PROVIDER, "GET", url, headers={}, seconds=5)
+
+    assert said in caught.value.detail["problem"]
+
+
+async def test_a_redirect_is_an_answer_where_a_browser_would_follow_it(calls, idp):
+    """And even then it is not followed here."""
+    idp.replies["/x"] = Reply(302, headers={"Location": "/login"})
+    reply = await calls.call(
+        PROVIDER, "GET", f"{idp.domain}/x", headers={}, seconds=5, for_browser=True
+    )
+
+    assert (reply.status, reply.headers["location"]) == (302, "/login")
+    assert len(idp.calls) == 1

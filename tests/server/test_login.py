@@ -450,7 +450,7 @@ async def test_oid_17_a_token_endpoint_that_fails_counts_one_request(
     idp, browser, monkeypatch, reply, delay
 ):
     """No retry below a redemption."""
-    monkeypatch.setattr("gateway.oidc.client.REDEEM", 0.2)
+    monkeypatch.setattr("gateway.oidc.endpoints.REDEEM", 0.2)
     if reply:
         idp.replies["/token"] = reply
     idp.delays["/token"] = delay
