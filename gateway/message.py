@@ -8,8 +8,10 @@ Header names are lower case, values are text, order and repeats are kept.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import final
+
+from gateway.records import record
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -22,15 +24,22 @@ class Headers:
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self.pairs: Pairs = tuple(pairs)
-        first: dict[str, str] = {}
-        for name, value in self.pairs:
-            first.setdefault(name, value)
+        first = dict(self.pairs)
+        if len(first) != len(self.pairs):
+            first = {}
+            for name, value in self.pairs:
+                first.setdefault(name, value)
         self._first = first
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> Headers:
         """The same from names in any case."""
         return cls((name.lower(), value) for name, value in pairs)
+
+    @property
+    def doubled(self) -> bool:
+        """Some name comes more than once."""
+        return len(self._first) != len(self.pairs)
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of the field; `name` must be lower case."""
@@ -67,7 +76,7 @@ class Headers:
         return f"Headers({', '.join(self._first)})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RequestHead:
     """One request as it was received."""
 
@@ -85,7 +94,7 @@ class RequestHead:
     """X-Forwarded-Host, from a trusted proxy only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ResponseHead:
     """Status and header fields of an answer."""
 
@@ -175,7 +184,7 @@ class IterBody(Body):
 NO_BODY = BytesBody()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What comes back: a head and a body that whoever takes the answer must close."""
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "gateway"
 
-VOCABULARY = {"message", "identity", "errors", "caches", "keyring"}
+VOCABULARY = {"message", "records", "identity", "errors", "caches", "keyring"}
 MAY_IMPORT: dict[str, set[str]] = {
     "vocabulary": set(),
     "config": set(),
@@ -47,7 +47,7 @@ IMPURE = {
     "secrets", "uuid", "logging", "subprocess", "sqlite3", "redis",
 }  # fmt: skip
 PURE = [
-    "message", "identity", "errors", "config.model", "config.values", "config.positions",
+    "message", "records", "identity", "errors", "config.model", "config.values", "config.positions",
     "config.validate", "config.checks", "config.policyfile", "observe.audit", "s3.*",
     "sigv4.*", "policy.*", "oidc.providers", "oidc.flow", "oidc.tokens", "oidc.keyset", "sessions.session",
     "accesskeys.*", "upstream.resolve", "snapshot", "server.respond", "server.limits",

@@ -16,6 +16,7 @@ from gateway import errors
 from gateway.errors import Reason
 from gateway.identity import Identity
 from gateway.policy.patterns import Pattern, is_pattern, key_pattern, name_pattern
+from gateway.records import record
 from gateway.s3 import names
 from gateway.s3.operations import Requirement
 from gateway.s3.request import DeleteEntry, ObjectName, S3Request
@@ -264,7 +265,7 @@ _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Outcome:
     """One need of an operation, judged."""
 
@@ -298,7 +299,7 @@ Visible = Callable[[str, bool], bool]
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Decision:
     """What an operation needs, and whether it is given."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
 
+from gateway.records import record
 from gateway.s3 import headers
 from gateway.s3.errors import INVALID_ARGUMENT, INVALID_REQUEST, NOT_IMPLEMENTED, S3Error
 from gateway.s3.request import ObjectName, S3Request
@@ -47,7 +48,7 @@ __all__ = [
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Requirement:
     """An action on something that a request names: what policy is asked."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import final
 
 from gateway.message import Headers, Pairs, RequestHead
+from gateway.records import record
 from gateway.s3 import names, xml
 from gateway.s3.errors import (
     AUTHORIZATION_QUERY_PARAMETERS_ERROR,
@@ -65,6 +66,7 @@ _SINGLE = frozenset(
         "authorization",
         "host",
         "content-length",
+        "transfer-encoding",
         "content-type",
         "content-md5",
         "range",
@@ -158,7 +160,7 @@ def host_name(authority: str) -> str:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ObjectName:
     """An object, or a bucket where the key is empty, in the client's names."""
 
@@ -180,7 +182,7 @@ class DeleteEntry:
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class S3Request:
     """What a client asks of S3, decoded once."""
 
@@ -340,7 +342,7 @@ def _single(headers: Headers) -> None:
         for name, _ in pairs:
             name = name.replace("_", "-")
             if name in seen and (name in _SINGLE or _single_amz(name)):
-                raise S3Error(INVALID_REQUEST, f"The header {name} came twice.")
+                raise S3Error(INVALID_REQUEST, f"The header {name} came twice.", close=True)
             seen.add(name)
     values = "".join([value for _, value in pairs])
     if not values.isascii():

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import final
 
 from gateway.message import Headers, Pairs
+from gateway.records import record
 from gateway.s3 import headers
 from gateway.s3.answers import RenewCredentials, UpstreamRefusal, inbound, upstream_request_id
 from gateway.s3.errors import INVALID_ARGUMENT, INVALID_RANGE, NOT_IMPLEMENTED, S3Error
@@ -51,7 +52,7 @@ class HeaderEdits:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Outgoing:
     """A request in the upstream's names, ready to be signed."""
 

@@ -37,6 +37,7 @@ from gateway.observe.metrics import UPSTREAM_ERRORS, UPSTREAM_SECONDS
 from gateway.policy.evaluate import evaluate
 from gateway.policy.match import bind
 from gateway.policy.model import Decision, Entitlements, Grant
+from gateway.records import record
 from gateway.s3 import errors as s3
 from gateway.s3 import xml
 from gateway.s3.bodies import delete_body, nothing_to_delete, restore_body
@@ -106,7 +107,7 @@ class Ruling:
         return grant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Sending:
     """A request as it goes upstream, but for its signature."""
 

@@ -15,15 +15,21 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import final
 
 from gateway.identity import Secret
 from gateway.message import Headers, Pairs, RequestHead
+from gateway.records import record
 from gateway.s3 import errors
 from gateway.s3.errors import Row, S3Error
 from gateway.s3.request import SIGNATURE_PARAMETERS, S3Request
 from gateway.sigv4.sign import ALGORITHM, TERMINATOR, amz_date
 
 LIFE_MAX = 604800  # seconds of a presigned URL: seven days, as S3
+FRONT_MAX = 1024  # characters of an Authorization header, but its signature, that are remembered
+ISO_LENGTH = 16
+FRONTS = 2048  # such headers remembered: each is a client's for a day
 
 _HEADER = errors.AUTHORIZATION_HEADER_MALFORMED
 _QUERY = errors.AUTHORIZATION_QUERY_PARAMETERS_ERROR
@@ -33,6 +39,8 @@ _REQUIRED = tuple(name for name in SIGNATURE_PARAMETERS.values() if name != _TOK
 _CHOOSE_QUERY = frozenset({"x-amz-algorithm", "x-amz-credential", "x-amz-signature"})
 _SIGV2 = frozenset({"awsaccesskeyid", "signature"})
 
+_SIGNATURE_PART = "Signature="
+
 _ISO = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _DATE = re.compile(r"[0-9]{8}")
 _REGION = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -40,15 +48,31 @@ _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _EXPIRES = re.compile(r"[0-9]{1,6}")  # ASCII: int() alone takes "+5", "1_0" and other digits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """What a request says of itself. Nothing of it is believed yet."""
+@final
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Whose key is said to have signed, for which day and place, and which headers."""
 
     key_id: str
     date: str
     region: str
     service: str
     signed_headers: tuple[str, ...]
+    names: str = field(init=False, compare=False)
+    """SignedHeaders as it stands in the canonical request."""
+    scope: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", ";".join(self.signed_headers))
+        scope = f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
+        object.__setattr__(self, "scope", scope)
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What a request says of itself. Nothing of it is believed yet."""
+
+    signer: Signer
     signature: str = field(repr=False)
     when: datetime
     stamp: str
@@ -61,8 +85,8 @@ class Claimed:
     """Seconds that a presigned URL is valid."""
 
     @property
-    def scope(self) -> str:
-        return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
+    def key_id(self) -> str:
+        return self.signer.key_id
 
 
 def claimed(head: RequestHead, request: S3Request, *, service: str = "s3") -> Claimed | None:
@@ -106,26 +130,37 @@ def other_version() -> S3Error:
 def _from_header(
     head: RequestHead, authorization: str, request: S3Request, service: str
 ) -> Claimed:
-    scheme, _, rest = authorization.partition(" ")
-    if scheme != ALGORITHM:  # SIG-14
-        raise other_version()
-    parts = _parts(rest)
-    key_id, date, region = scope_of(parts["Credential"], service, _HEADER)
+    # A client's headers differ in their ends alone: what stands before is taken apart once a day.
+    front, _, given = authorization.rpartition(_SIGNATURE_PART)
+    if not front or "," in given or len(front) > FRONT_MAX:
+        signer, given = _signer(authorization, service)
+    else:
+        signer, _ = _same_signer(front + _SIGNATURE_PART, service)
     when, stamp = _header_date(head.headers)
-    same_day(date, stamp, _HEADER)
+    same_day(signer.date, stamp, _HEADER)
     token = head.headers.get("x-amz-security-token")
     return Claimed(
-        key_id=key_id,
-        date=date,
-        region=region,
-        service=service,
-        signed_headers=_signed_headers(parts["SignedHeaders"], _HEADER),
-        signature=hex_signature(parts["Signature"], _HEADER),
+        signer=signer,
+        signature=hex_signature(given, _HEADER),
         when=when,
         stamp=stamp,
         session_token=None if token is None else Secret(token),
         payload=request.headers.get("x-amz-content-sha256"),
     )
+
+
+def _signer(authorization: str, service: str) -> tuple[Signer, str]:
+    """Who signed by the header, and the part Signature, not looked at yet. Raises S3Error."""
+    scheme, _, rest = authorization.partition(" ")
+    if scheme != ALGORITHM:  # SIG-14
+        raise other_version()
+    parts = _parts(rest)
+    key_id, date, region = scope_of(parts["Credential"], service, _HEADER)
+    signed = _signed_headers(parts["SignedHeaders"], _HEADER)
+    return Signer(key_id, date, region, service, signed), parts["Signature"]
+
+
+_same_signer = lru_cache(maxsize=FRONTS)(_signer)
 
 
 def _parts(text: str) -> dict[str, str]:
@@ -182,12 +217,9 @@ def _from_query(head: RequestHead, request: S3Request, service: str) -> Claimed:
     if "x-amz-security-token" in head.headers and _TOKEN_PARAMETER in values:  # SIG-13
         raise S3Error(errors.INVALID_TOKEN, "The session token is there twice.")
     token = values.get(_TOKEN_PARAMETER, head.headers.get("x-amz-security-token"))
+    signed = _signed_headers(values["X-Amz-SignedHeaders"], _QUERY)
     return Claimed(
-        key_id=key_id,
-        date=date,
-        region=region,
-        service=service,
-        signed_headers=_signed_headers(values["X-Amz-SignedHeaders"], _QUERY),
+        signer=Signer(key_id, date, region, service, signed),
         signature=hex_signature(values["X-Amz-Signature"], _QUERY),
         when=when,
         stamp=values["X-Amz-Date"],
@@ -284,6 +316,12 @@ def same_day(date: str, stamp: str, malformed: Row) -> None:
 
 
 def iso_moment(text: str) -> datetime | None:
+    """The moment that ISO 8601's basic form names; None for any other text."""
+    return _moment(text) if len(text) == ISO_LENGTH else None
+
+
+@lru_cache(maxsize=1024)  # the requests of a second share their text
+def _moment(text: str) -> datetime | None:
     if not _ISO.fullmatch(text):
         return None
     try:

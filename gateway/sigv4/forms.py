@@ -16,6 +16,7 @@ from gateway.s3.errors import S3Error
 from gateway.sigv4.claims import (
     LIFE_MAX,
     Claimed,
+    Signer,
     hex_signature,
     iso_moment,
     other_version,
@@ -56,11 +57,7 @@ def claimed_form(head: RequestHead, fields: Mapping[str, str]) -> Claimed:
     same_day(date, stamp, _MALFORMED)
     token = fields.get("x-amz-security-token")
     return Claimed(
-        key_id=key_id,
-        date=date,
-        region=region,
-        service="s3",
-        signed_headers=(),
+        signer=Signer(key_id, date, region, "s3", ()),
         signature=hex_signature(fields["x-amz-signature"], _MALFORMED),
         when=when,
         stamp=stamp,

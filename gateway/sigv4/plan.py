@@ -6,10 +6,11 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from gateway.message import Headers, Pairs
+from gateway.records import record
 from gateway.s3.rewrite import HeaderEdits
 from gateway.sigv4.checksums import algorithm_of
 
@@ -20,7 +21,7 @@ TRAILER = "x-amz-trailer"
 SDK_ALGORITHM = "x-amz-sdk-checksum-algorithm"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How a body goes upstream: decided before it is read, so that the head can be signed."""
 

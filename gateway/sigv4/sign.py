@@ -13,13 +13,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
 from gateway.caches import Cache
 from gateway.identity import Credentials, Secret
 from gateway.message import Headers, Pairs
+from gateway.records import record
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
@@ -85,7 +85,7 @@ class SigningKeys:
         return key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Signature:
     """A signed head, and what signing its chunks goes on from."""
 

@@ -10,8 +10,8 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from gateway.records import record
 from gateway.s3 import errors
 from gateway.s3.errors import S3Error
 from gateway.sigv4.sign import EMPTY_HASH, UNSIGNED
@@ -24,7 +24,7 @@ ECDSA = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Token:
     """A client token, taken apart."""
 

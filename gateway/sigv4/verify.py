@@ -14,13 +14,14 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import product
 from urllib.parse import quote
 
 from gateway.identity import Secret
 from gateway.message import Headers, RequestHead
+from gateway.records import record
 from gateway.s3 import errors
 from gateway.s3.errors import S3Error
 from gateway.s3.names import decode, encode_path, encode_query
@@ -44,9 +45,10 @@ MAX_SKEW = timedelta(minutes=15)  # S3 answers RequestTimeTooSkewed beyond it
 
 _NOBODY = Secret("no secret of anybody: work for a key id that is not known")
 _SPACES = re.compile(r"\s+")
+_BLANKS = (" ", "\t")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Seal:
     """What a verified signature covers of the body, and what chunk signatures go on from."""
 
@@ -86,14 +88,13 @@ def verify(
         _complete(c, head)
 
     form = _Form(c, head, request)
-    hosts = _hosts(head, public_authority)
-    key = believed(c, secret, keys, lambda key: _candidates(c, form, key, lines, hosts))
+    key = believed(c, secret, keys, lambda key: _candidates(c, form, key, lines, public_authority))
     if key is None or form.missing:
         raise _mismatch(c, form, lines[0])
     return Seal(
         token=token,
         when=c.stamp,
-        scope=c.scope,
+        scope=c.signer.scope,
         seed=c.signature,
         signing_key=key,
         presigned=c.presigned,
@@ -113,8 +114,10 @@ def believed(
     as for a wrong one: with the key at hand or not, a refusal costs one derivation (SIG-10).
     """
     owner = secret or _NOBODY
-    known = keys.find(c.key_id, owner, c.date, c.region, c.service)
-    key = known or signing_key(owner.reveal(), c.date, c.region, c.service)
+    signer = c.signer
+    place = (signer.date, signer.region, signer.service)
+    known = keys.find(signer.key_id, owner, *place)
+    key = known or signing_key(owner.reveal(), *place)
     matched = False
     for made in candidates(key):
         if hmac.compare_digest(made, c.signature):  # SIG-9
@@ -122,12 +125,12 @@ def believed(
             break
     if matched and secret is not None:
         if known is None:
-            keys.keep(c.key_id, secret, c.date, c.region, c.service, key)
+            keys.keep(signer.key_id, secret, *place, key)
         return key
     if known is not None:
-        signing_key(_NOBODY.reveal(), c.date, c.region, c.service)
+        signing_key(_NOBODY.reveal(), *place)
     if secret is None:
-        raise S3Error(errors.INVALID_ACCESS_KEY_ID, AWSAccessKeyId=c.key_id)
+        raise S3Error(errors.INVALID_ACCESS_KEY_ID, AWSAccessKeyId=signer.key_id)
     return None
 
 
@@ -171,7 +174,7 @@ def _iso(moment: datetime) -> str:
 
 def _payload(c: Claimed, head: RequestHead, body_hash: str | None) -> tuple[str, tuple[str, ...]]:
     """The client token, and the payload lines that the client may have signed."""
-    if c.service != "s3":
+    if c.signer.service != "s3":
         return _form_hash(c, body_hash or EMPTY_HASH)
     if c.payload is None:
         if c.presigned:
@@ -217,14 +220,15 @@ def _without_body(headers: Headers) -> None:
 
 def _complete(c: Claimed, head: RequestHead) -> None:
     """SIG-3, PRE-7: or anyone on the path, or the holder of a link, adds an x-amz-acl."""
+    signed = c.signer.signed_headers
     unsigned = [
         name
         for name in head.headers.names()
-        if name.startswith("x-amz-")
-        and name not in c.signed_headers
+        if name[:6] == "x-amz-"
+        and name not in signed
         and not (name == "x-amz-cf-id" and head.trusted)  # CloudFront adds it on the way
     ]
-    if "host" not in c.signed_headers:
+    if "host" not in signed:
         unsigned.append("host")
     if unsigned:
         raise S3Error(
@@ -245,24 +249,27 @@ class _Form:
     def __init__(self, c: Claimed, head: RequestHead, request: S3Request) -> None:
         self.head = head
         self.request = request
-        self.names = ";".join(c.signed_headers)
+        self.names = c.signer.names
         self.query = encode_query(_covered(request)) if request.query else ""
         self.missing: list[str] = []
         headers = head.headers
-        doubled = len(headers) != len(list(headers.names()))
-        before: list[str] = []
-        after: list[str] = []
-        for name in c.signed_headers:
+        doubled = headers.doubled
+        before = after = ""
+        for name in c.signer.signed_headers:
             if name == "host":
                 continue
             value = self._doubled(name) if doubled else headers.get(name)
             if value is None:
                 self.missing.append(name)
                 value = ""
-            lines = before if name < "host" else after
-            lines.append(f"{name}:{canonical_value(value)}\n")
-        self.before = "".join(before)
-        self.after = "".join(after)
+            if "  " in value or value[:1] in _BLANKS or value[-1:] in _BLANKS:
+                value = canonical_value(value)
+            if name < "host":
+                before += f"{name}:{value}\n"
+            else:
+                after += f"{name}:{value}\n"
+        self.before = before
+        self.after = after
 
     def _doubled(self, name: str) -> str | None:
         values = self.head.headers.all(name)
@@ -285,17 +292,23 @@ def _fold(lines: str) -> str:
 
 
 def _candidates(
-    c: Claimed, form: _Form, key: bytes, payloads: tuple[str, ...], hosts: list[str]
+    c: Claimed, form: _Form, key: bytes, payloads: tuple[str, ...], public_authority: str
 ) -> Iterator[str]:
     """The signatures that would do, in turn; the first is what nearly all clients sign."""
+    scope = c.signer.scope
+    paths = _paths(form.request.raw_path)
+    canonical = form.canonical(paths[0], _host(form.head), payloads[0])
+    yield signature(key, string_to_sign(c.stamp, scope, canonical))
+
     tabs = "\t" in form.before or "\t" in form.after
     # SIG-22: of white space that is no space, botocore and aws-sdk-js make one space, Go does not.
     foldings = (False, True) if tabs else (False,)
-    for path, host, payload, folded in product(
-        _paths(form.request.raw_path), hosts, payloads, foldings
-    ):
+    hosts = _hosts(form.head, public_authority)
+    others = product(paths, hosts, payloads, foldings)
+    next(others)  # is the one above
+    for path, host, payload, folded in others:
         canonical = form.canonical(path, host, payload, folded=folded)
-        yield signature(key, string_to_sign(c.stamp, c.scope, canonical))
+        yield signature(key, string_to_sign(c.stamp, scope, canonical))
 
 
 def _paths(raw_path: str) -> tuple[str, ...]:
@@ -338,7 +351,7 @@ def _mismatch(c: Claimed, form: _Form, payload: str) -> S3Error:
         errors.SIGNATURE_DOES_NOT_MATCH,
         message,
         AWSAccessKeyId=c.key_id,
-        StringToSign=string_to_sign(c.stamp, c.scope, canonical),
+        StringToSign=string_to_sign(c.stamp, c.signer.scope, canonical),
         SignatureProvided=c.signature,
         CanonicalRequest=_masked(canonical, c.session_token),
     )

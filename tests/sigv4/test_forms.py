@@ -58,7 +58,11 @@ def test_sig_17_the_worked_example_of_aws():
     c = claim(AWS_FIELDS)
     verify_form(c, AWS_POLICY, AWS_SECRET, now=AWS_NOW, keys=SigningKeys())
 
-    assert (c.key_id, c.region, c.session_token) == ("AKIAIOSFODNN7EXAMPLE", "us-east-1", None)
+    assert (c.key_id, c.signer.region, c.session_token) == (
+        "AKIAIOSFODNN7EXAMPLE",
+        "us-east-1",
+        None,
+    )
 
 
 def test_sig_17_what_botocore_signs_is_genuine():
