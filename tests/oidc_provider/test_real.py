@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-import socket
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urljoin
@@ -27,6 +25,7 @@ from gateway.oidc.providers import provider
 from gateway.state import MemoryStore
 from tests.login_world import Browser, Gateway, make_gateway, serving
 from tests.oidc_provider import install
+from tests.oidc_provider.running import running
 
 pytestmark = [
     pytest.mark.real,
@@ -137,54 +136,34 @@ class World:
             assert answer.status == 204
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     made = World()
     made.clock = Clock()
-    port = free_port()
-    made.issuer = f"http://127.0.0.1:{port}"
     store = MemoryStore(made.clock)
     clients: list[Providers] = []
 
     def process(url: str) -> Gateway:
-        clients.append(Providers([provider(made.section())], clock=made.clock))
-        return make_gateway(url, made.clock, store, clients[-1])  # type: ignore[arg-type] # a clock is a clock
+        return make_gateway(url, made.clock, store, client())  # type: ignore[arg-type] # a clock is a clock
+
+    def client() -> Providers:
+        clients.append(Providers([], clock=made.clock))
+        return clients[-1]
 
     async with (
         serving(process) as gateway,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+        running(gateway.url) as issuer,
     ):
-        made.gateway, made.http = gateway, http
+        made.gateway, made.http, made.issuer = gateway, http, issuer
         made.second = process(gateway.url)
-        node = await asyncio.create_subprocess_exec(
-            "node",
-            "op.mjs",
-            str(port),
-            f"{gateway.url}/api/session/auth/",
-            f"{gateway.url}/ui/signed-out",
-            f"{gateway.url}/api/session/backchannel-logout",
-            cwd=install.FOLDER,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        assert node.stdout is not None
+        for known in clients:
+            known.replace([provider(made.section())])
         try:
-            async with asyncio.timeout(20):
-                assert (await node.stdout.readline()).strip() == b"ready"
             yield made
         finally:
-            for client in clients:
-                await client.close()
-            with suppress(ProcessLookupError):
-                node.kill()
-            await node.communicate()
+            for known in clients:
+                await known.close()
 
 
 def value(answer: Any) -> str:
