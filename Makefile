@@ -26,7 +26,7 @@ test-ui: $(STAMP) ## the file browser in Chromium
 	$(BIN)/python -m pytest -q -n 2 -m ui tests/ui
 
 test-real: $(STAMP) ## with real servers and clients: nginx, Redis, npm's oidc-provider, rclone …
-	$(BIN)/python -m pytest -q -m real --ignore tests/test_real_clients.py
+	$(BIN)/python -m pytest -q -m real
 
 lint: $(STAMP) ## ruff, format and lint
 	$(BIN)/ruff check .

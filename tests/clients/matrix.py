@@ -61,14 +61,16 @@ async def run(plan: Plan) -> AsyncIterator[Result]:
                     for client in plan.clients:
                         for kind in plan.credentials:
                             where = (server_name, client.name, kind, transport)
-                            for line in await _cell(client, made, kind):
+                            for line in await cell(client, made, kind):
                                 yield Result(*where, *line)
 
 
 Line = tuple[str, bool | None, str]
+"""An operation; whether it passed, None for what the client cannot do; the reason."""
 
 
-async def _cell(client: Client, made: Gateway, kind: str) -> list[Line]:
+async def cell(client: Client, made: Gateway, kind: str) -> list[Line]:
+    """Every operation of one client with credentials of one kind."""
     if client.missing:
         return [(name, None, client.missing) for name in OPERATIONS]
     done = await _start(_command(client), _environment(client, made, kind))

@@ -27,8 +27,8 @@ class Client:
     """The program of that package."""
     version: tuple[str, ...] = ()
     """Command that prints the version, for those that are not from PyPI or npm."""
-    quick: bool = False
-    """Part of the short run among the tests."""
+    quick: tuple[tuple[str, str], ...] = ()
+    """Credentials and transport of the short run among the tests."""
     environment: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -45,17 +45,20 @@ class Client:
         return None
 
 
+PLAIN = (("personal", "http"),)
+BOTH = (*PLAIN, ("temporary", "https"))
+
 CLIENTS: tuple[Client, ...] = (
-    Client(name="boto3", program="boto3_sdk.py", pip=("boto3",), quick=True),
+    Client(name="boto3", program="boto3_sdk.py", pip=("boto3",), quick=BOTH),
     Client(name="boto3 1.35", program="boto3_sdk.py", pip=("boto3==1.35.99",)),
-    Client(name="aws cli", program="aws_cli.py", pip=("awscli",)),
+    Client(name="aws cli", program="aws_cli.py", pip=("awscli",), quick=PLAIN),
     Client(
         name="curl",
         program="curl.py",
         debian="curl",
         command="curl",
         version=("curl", "--version"),
-        quick=True,
+        quick=BOTH,
     ),
     Client(
         name="s3cmd",
@@ -63,6 +66,7 @@ CLIENTS: tuple[Client, ...] = (
         debian="s3cmd",
         command="s3cmd",
         version=("s3cmd", "--version"),
+        quick=PLAIN,
     ),
     Client(
         name="rclone",
@@ -70,7 +74,7 @@ CLIENTS: tuple[Client, ...] = (
         debian="rclone",
         command="rclone",
         version=("rclone", "version"),
-        quick=True,
+        quick=BOTH,
     ),
     Client(
         name="restic",
@@ -78,9 +82,9 @@ CLIENTS: tuple[Client, ...] = (
         debian="restic",
         command="restic",
         version=("restic", "version"),
-        quick=True,
+        quick=PLAIN,
     ),
-    Client(name="minio-py", program="minio_py.py", pip=("minio",), quick=True),
+    Client(name="minio-py", program="minio_py.py", pip=("minio",), quick=BOTH),
     Client(name="pyarrow", program="pyarrow_cpp.py", pip=("pyarrow",)),
     Client(name="obstore", program="obstore_rs.py", pip=("obstore",)),
     Client(
