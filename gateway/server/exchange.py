@@ -68,12 +68,23 @@ class Exchange:
 class Request(web.Request):
     """aiohttp's request with the head as the core sees it, its exchange, and what the route found."""
 
-    ATTRS = web.Request.ATTRS | frozenset({"_exchange", "_head", "_found", "_closing"})
+    ATTRS = web.Request.ATTRS | frozenset({"_exchange", "_head", "_found", "_closing", "_invited"})
 
     _exchange: Exchange
     _head: RequestHead
     _found: Mapping[str, str]
     _closing: bool = False
+    _invited: bool = False
+
+    @property
+    def awaited(self) -> bool:
+        """The client waits to be invited before it sends its body (EXP-1), and was not."""
+        if "expect" not in self.headers or self._invited or self.version < (1, 1):
+            return False
+        return self.content.total_bytes == 0 and not self.content.is_eof()
+
+    def invited(self) -> None:
+        self._invited = True
 
     @property
     def closing(self) -> bool:

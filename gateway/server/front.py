@@ -132,6 +132,7 @@ class Front:
             return wire.cut(request)
         finally:
             ex.finish()
+            wire.end(request)
             event.bytes_in = request.content.total_bytes
             event.bytes_out = count[0]
             self._written(event)

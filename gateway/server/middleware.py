@@ -19,6 +19,7 @@ from gateway.s3.errors import S3Error
 if TYPE_CHECKING:
     from gateway.server.exchange import Request
 
+HEAD_MAX = 64 * 1024  # bytes of all header fields: two of the longest lines, or 256 of 256 bytes
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 UNIX = "unix"
 """How `server.trusted_proxies` names a peer on a unix socket."""
@@ -100,14 +101,18 @@ def head_of(request: Request, proxies: Proxies) -> RequestHead:
     The head of a request. Raises S3Error (InvalidRequest, InvalidArgument) for one with two readings.
     """
     version = request.version
+    size = 0
     pairs: list[tuple[str, str]] = []
     try:
         for name, value in request.raw_headers:
+            size += len(name) + len(value)
             pairs.append((name.decode("ascii").lower(), value.decode("utf-8")))
     except UnicodeDecodeError:
         raise S3Error(
             s3.INVALID_ARGUMENT, "A header field is not UTF-8.", close=True
         ) from None  # AIO-14
+    if size > HEAD_MAX:  # HTTP-5
+        raise S3Error(s3.INVALID_REQUEST, "The request's head is too large.", close=True)
     headers = Headers(pairs)
     if version not in ((1, 1), (1, 0)):
         raise S3Error(s3.INVALID_REQUEST, "HTTP/1.1 is spoken here.", close=True)

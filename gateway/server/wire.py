@@ -144,12 +144,20 @@ def _unknown(request: Request) -> int | None:
 
 def invite(request: Request) -> None:
     """Sends `100 Continue` where the client waits for it and nothing of the body has come (EXP-1, EXP-3)."""
-    if "expect" not in request.head.headers or request.version < (1, 1):
-        return
-    content = request.content
     transport = request.transport
-    if transport is not None and content.total_bytes == 0 and not content.is_eof():
+    if transport is not None and request.awaited:
+        request.invited()
         transport.write(_CONTINUE)
+
+
+def end(request: Request) -> None:
+    """
+    Ends the connection at once where nobody will send what was not read: it is not waited for.
+
+    Otherwise the rest of a body is read for a while, so that its sender comes to read the refusal.
+    """
+    if request.awaited:
+        request.protocol._lingering_time = 0
 
 
 def unread(request: Request) -> bool:
