@@ -26,7 +26,7 @@ def test_uip_1_the_first_load_is_light(opened: Opener, world: World) -> None:
     static = {url: size for url, size in rows if "/ui/static/" in url}
 
     assert sum(static.values()) <= 80 * 1024, sum(static.values())
-    assert len(rows) + 1 <= 66, len(rows)
+    assert len(rows) + 1 <= 60, len(rows)
     assert not [url for url in static if re.search(r"marked|purify|hljs|hyparquet", url)]
 
 

@@ -34,6 +34,8 @@ def test_names_sort_as_s3_sorts(call: Any) -> None:
 def test_names_show_what_hides(call: Any) -> None:
     """Blanks at the ends, controls and direction marks are drawn."""
     assert call("s3/names.js", r'm.display(" a\u202eb\u0001 ")') == "␠a⟨U+202E⟩b⟨U+0001⟩␠"
+    assert call("s3/names.js", r'm.display("a\u200db")') == "a⟨U+200D⟩b"
+    assert call("s3/names.js", r'm.display("👩🏽\u200d🔬.txt")') == "👩🏽\u200d🔬.txt"
     assert call("s3/names.js", 'm.another("a.tar.gz", n => n === "a.tar (2).gz")') == "a.tar (3).gz"
     assert call(
         "s3/names.js",

@@ -53,12 +53,18 @@ let ids = 0;
 /** An id that is unique on this page. @param {string} stem */
 export const uid = (stem) => `${stem}-${(ids += 1)}`;
 
-/** Loads a style sheet of this release once. @param {string} name */
+/** @type {Map<string, Promise<unknown>>} */
+const sheets = new Map();
+
+/** Loads a style sheet of this release once; settles when it is applied, or cannot be had. @param {string} name */
 export function style(name) {
-  const href = new URL(`../css/${name}.css`, import.meta.url).href;
-  if (document.querySelector(`link[href="${href}"]`)) return;
+  const wanted = sheets.get(name);
+  if (wanted) return wanted;
   const link = document.createElement("link");
+  const loaded = new Promise((done) => (link.onload = link.onerror = done));
   link.rel = "stylesheet";
-  link.href = href;
+  link.href = new URL(`../css/${name}.css`, import.meta.url).href;
   document.head.append(link);
+  sheets.set(name, loaded);
+  return loaded;
 }

@@ -20,6 +20,7 @@ export const text = {
   offline: "You are offline. Uploads wait.",
   ended: "Your session ended.",
   endedStay: "Your work stays here.",
+  endedHere: "Sign in again to see what is here.",
   replaced: (/** @type {string} */ now, /** @type {string} */ before, /** @type {number} */ n) =>
     n ? `You are now signed in as ${now}. ${before}'s ${plural(n, "upload")} were stopped and can be resumed by ${before}.` : `You are now signed in as ${now}.`,
   capped: (/** @type {number} */ n) => `${count(n)} items loaded, more exist.`,

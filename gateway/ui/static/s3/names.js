@@ -41,7 +41,8 @@ export function another(name, taken) {
 }
 
 // Characters that draw nothing, draw elsewhere or turn the direction of what follows.
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\ud800-\udfff]/gu;
+// A joiner between two pictographs or two Arabic letters is how these are spelled: 👩‍🔬.
+const HIDDEN = /(?<![\p{ExtPict}\p{EMod}\ufe0f\p{sc=Arab}])[\u200c\u200d]|[\u200c\u200d](?![\p{ExtPict}\p{sc=Arab}])|[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\ud800-\udfff]/gu;
 const EDGES = /^ +| +$/g;
 
 /** A name as it is drawn: nothing in it is invisible. @param {string} name */

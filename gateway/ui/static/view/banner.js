@@ -45,6 +45,9 @@ export function sentence(failure, { bucket = "", prefix = "" } = {}) {
   return failure.message;
 }
 
+/** Code and request id, as an administrator searches for them. @param {{failure: import("../s3/send.js").Failure}} props */
+const Ids = ({ failure }) => html`<p class="small muted">${failure.code}${failure.requestId && html` · request <code class="id">${failure.requestId}</code>`}</p>`;
+
 /**
  * A refusal, where it happened.
  * @param {{failure: import("../s3/send.js").Failure, message?: any, action?: string, bucket?: string, prefix?: string, actions?: any}} props
@@ -57,13 +60,13 @@ export function Problem({ failure, message, action, bucket, prefix, actions }) {
   return html`
     <${Banner} kind="error" actions=${html`${actions}<${Copy} text=${details(failure, action)} words="Copy details" />`}>
       <p>${words}</p>
-      <p class="small muted">${failure.code}${failure.requestId && html` · request <code class="id">${failure.requestId}</code>`}</p>
+      <${Ids} failure=${failure} />
     <//>
   `;
 }
 
-/** Counts down to the next try. @param {{until: number, slow: boolean, now: () => void}} props */
-export function Countdown({ until, slow, now }) {
+/** Counts down to the next try. @param {{failure: import("../s3/send.js").Failure, until: number, slow: boolean, now: () => void}} props */
+export function Countdown({ failure, until, slow, now }) {
   const [, again] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => again((n) => n + 1), 1000);
@@ -71,8 +74,9 @@ export function Countdown({ until, slow, now }) {
   }, []);
   const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
   return html`
-    <${Banner} kind="warn" actions=${html`<button class="button" onClick=${now}>Try now</button>`}>
+    <${Banner} kind="warn" actions=${html`<button class="button" onClick=${now}>Try now</button><${Copy} text=${details(failure, "s3:ListBucket")} words="Copy details" />`}>
       <p>${slow ? text.slow(seconds) : text.away(seconds)}</p>
+      <${Ids} failure=${failure} />
     <//>
   `;
 }

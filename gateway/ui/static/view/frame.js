@@ -87,7 +87,7 @@ function Header({ toggleRail, railOpen }) {
       <a class="brand" ...${link(at({}))}><${Icon} name="folder" /><span>Files</span></a>
       <button class="jump" aria-label="Jump to a place" onClick=${() => jump()} aria-keyshortcuts="Control+K"><${Icon} name="search" /><span class="grow">Jump to a place</span><kbd>Ctrl K</kbd></button>
       <span class="grow"></span>
-      ${busy.value && html`<span class="moving muted num"><${Icon} name="transfers" />${count(running)}${pace.value.bytesPerSecond > 0 && ` · ${speed(pace.value.bytesPerSecond)}`}</span>`}
+      ${busy.value && running > 0 && html`<span class="moving muted num"><${Icon} name="transfers" />${count(running)}${pace.value.bytesPerSecond > 0 && ` · ${speed(pace.value.bytesPerSecond)}`}</span>`}
       <button class="icon-button" aria-label="Theme" aria-haspopup="menu" onClick=${themeMenu}><${Icon} name="theme" /></button>
       ${person && html`<button class="account-button" aria-haspopup="menu" aria-label=${`Account of ${name}`} onClick=${accountMenu}><span class="avatar" aria-hidden="true">${[...name][0]?.toUpperCase()}</span><span class="who">${name}</span><${Icon} name="down" /></button>`}
     </header>

@@ -230,7 +230,7 @@ export function List() {
   const scroll = (/** @type {Event} */ event) => (top.value = /** @type {HTMLElement} */ (event.currentTarget).scrollTop);
 
   return html`
-    <div class=${cls("list", someSelected && "selecting")} onKeyDown=${(/** @type {KeyboardEvent} */ event) => onKey(event, move, Math.max(1, Math.floor(height.value / unit.value) - 1))} ...${dropTarget(() => (bucket ? { bucket, prefix } : null))}>
+    <div class=${cls("list", someSelected && "selecting")} data-drop="Drop to put it here" onKeyDown=${(/** @type {KeyboardEvent} */ event) => onKey(event, move, Math.max(1, Math.floor(height.value / unit.value) - 1))} ...${dropTarget(() => (bucket ? { bucket, prefix } : null))}>
       ${listing && order.length > 0 && html`<${States} listing=${listing} empty=${false} />`}
       <div class="grid" role="grid" aria-label=${`Contents of ${prefix || bucket}`} aria-multiselectable="true" aria-rowcount=${done ? rows.length + 1 : -1}>
         <div class="head" role="row" aria-rowindex="1">

@@ -21,7 +21,7 @@ import { Copy } from "./copy.js";
 import { openMenu } from "./menu.js";
 import { Preview } from "../preview/pick.js";
 
-style("preview");
+await style("preview");
 
 /** @typedef {{size: number, modified: string, type: string, encoding: string, etag: string, cls: string, version: string, restore: string, meta: [string, string][], facts: [string, string][]}} Head */
 
@@ -233,7 +233,7 @@ export function Pane() {
         <${Icon} name=${iconFor(extension(name))} />
         <h2 ref=${title} class="grow" tabindex="-1"><bdi>${display(name)}</bdi></h2>
         ${full && html`<button class="icon-button" aria-label="Previous file" onClick=${() => neighbour(-1)}><${Icon} name="left" /></button><button class="icon-button" aria-label="Next file" onClick=${() => neighbour(1)}><${Icon} name="right" /></button>`}
-        <button class="icon-button" aria-label=${full ? "Leave full view" : "Full view"} aria-pressed=${full ? "true" : "false"} onClick=${() => adjust({ view: full ? "" : "full" })}><${Icon} name="expand" /></button>
+        <button class="icon-button" aria-label=${full ? "Leave full view" : "Full view"} aria-pressed=${full ? "true" : "false"} onClick=${() => adjust({ view: full ? "" : "full" })}><${Icon} name=${full ? "collapse" : "expand"} /></button>
         <button class="icon-button" aria-label="Close" onClick=${closePane}><${Icon} name="close" /></button>
       </header>
       <div class="pane-body">

@@ -93,8 +93,8 @@ export function States({ listing, empty }) {
   }, [state, listing]);
 
   if (state === "failed" && failure) {
-    if (status.value === "ended") return null;
-    if (retryAt) return html`<${Countdown} until=${retryAt} slow=${failure.status === 429 || failure.code === "SlowDown"} now=${() => listing.run()} />`;
+    if (status.value === "ended") return empty ? html`<div class="empty"><${Icon} name="lock" /><p>${text.endedHere}</p></div>` : null;
+    if (retryAt) return html`<${Countdown} failure=${failure} until=${retryAt} slow=${failure.status === 429 || failure.code === "SlowDown"} now=${() => listing.run()} />`;
     if (failure.status === 403 && may("write", bucket, prefix) && !may("list", bucket, prefix)) return html`<${WriteOnly} bucket=${bucket} prefix=${prefix} />`;
     const words = failure.status === 403 ? missing("list", bucket, prefix) || failure.message : failure.status === 404 ? `There is no ${s3uri(bucket, "")} here.` : undefined;
     return html`<${Problem} failure=${failure} message=${words} action="s3:ListBucket" actions=${html`<button class="button" onClick=${() => listing.run()}>Try again</button>`} />`;

@@ -1,7 +1,7 @@
 /**
  * The tray: uploads and jobs, docked below, kept across navigation. A virtual list of one row a file.
  */
-import { cls, computed, html, signal, useEffect, useRef, useSignal } from "../lib/dom.js";
+import { cls, computed, html, signal, style, useEffect, useRef, useSignal } from "../lib/dom.js";
 import { cry, say } from "../lib/announce.js";
 import { count, exact, percent, plural, size } from "../lib/format.js";
 import { Icon } from "../lib/icons.js";
@@ -14,6 +14,8 @@ import { cancelAll, choose, clearEnded, decide, dispatch, leftOutNames, pauseAll
 import { Copy } from "./copy.js";
 import { Conflict } from "./dialogs/conflict.js";
 import { toast } from "./toasts.js";
+
+await style("tray");
 
 const open = signal(false);
 const only = signal(/** @type {"all" | "failed" | "decision"} */ ("all"));

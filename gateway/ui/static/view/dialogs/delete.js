@@ -2,7 +2,7 @@
  * Deleting: what goes, counted to the end before the button works; typed above 1 000 objects.
  */
 import { html, useEffect, useState } from "../../lib/dom.js";
-import { clock, count, plural, size } from "../../lib/format.js";
+import { clock, count, moment, plural, size } from "../../lib/format.js";
 import * as jobs from "../../model/jobs.js";
 import { versions } from "../../s3/client.js";
 import { base, display } from "../../s3/names.js";
@@ -64,7 +64,7 @@ export function Delete({ rows, bucket, prefix, run, done }) {
   return html`
     <${Dialog} title=${title} done=${done} submit=${run} action=${`Delete${final && objects > 1 ? ` ${count(objects)}` : ""}`} danger=${true} ready=${ready} focusAction=${true}>
       <ul class="names">
-        ${rows.slice(0, NAMED).map((row) => html`<li key=${row.name}><bdi>${row.folder ? html`Everything under <strong>${bucket}/${display(keyOf(row))}</strong>` : display(row.name)}</bdi></li>`)}
+        ${rows.slice(0, NAMED).map((row) => html`<li key=${row.name}><bdi>${row.folder ? html`Everything under <strong>${bucket}/${display(keyOf(row))}</strong>` : display(row.name)}</bdi>${!row.folder && html` <span class="muted">${size(row.size)}, ${moment(row.modified)}</span>`}</li>`)}
         ${rows.length > NAMED && html`<li class="muted">and ${count(rows.length - NAMED)} more</li>`}
       </ul>
       ${folders.length > 0 && html`<p class="small muted" aria-live="polite">${final ? `Counted to the end at ${clock(Date.now())}.` : "The button works when the count is final."}</p>`}

@@ -41,12 +41,18 @@ export function Dialog({ title, children, done, submit, action, danger = false, 
     const before = document.activeElement;
     const dialog = /** @type {HTMLDialogElement} */ (node.current);
     dialog.showModal();
-    const first = dialog.querySelector("[data-autofocus]") ?? dialog.querySelector(focusAction ? ".primary:not([disabled])" : "input:not([type=hidden]), .primary:not([disabled])");
+    const ready = ".primary:not([disabled])";
+    const first = dialog.querySelector("[data-autofocus]") ?? dialog.querySelector(focusAction ? ready : `input:not([type=hidden]), ${ready}`) ?? dialog.querySelector(".cancel");
     if (first instanceof HTMLElement) first.focus();
     return () => {
       if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
     };
   }, []);
+
+  useEffect(() => {
+    // Delete waits on Cancel until what goes is counted; the person may have moved on by then.
+    if (focusAction && ready && document.activeElement?.matches(".dialog .cancel")) /** @type {HTMLElement | null} */ (node.current?.querySelector(".primary"))?.focus();
+  }, [ready]);
 
   const confirm = async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -80,7 +86,7 @@ export function Dialog({ title, children, done, submit, action, danger = false, 
         <div class="content" tabindex="-1">${children}${failure && html`<${Problem} failure=${failure} />`}</div>
         <div class="dialog-foot">
           ${extra}<span class="grow"></span>
-          ${cancel && html`<button type="button" class="button" onClick=${() => done()}>${cancel}</button>`}
+          ${cancel && html`<button type="button" class="button cancel" onClick=${() => done()}>${cancel}</button>`}
           ${submit && html`<button type="submit" class=${danger ? "button primary danger" : "button primary"} disabled=${!ready || busy}>${action}</button>`}
         </div>
       </form>

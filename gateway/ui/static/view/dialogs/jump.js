@@ -1,7 +1,7 @@
 /**
  * Ctrl+K: filter or jump. Takes `name`, `bucket/prefix`, `s3://bucket/prefix`; suggests by one short listing.
  */
-import { html, useEffect, useMemo, useRef, useState, uid } from "../../lib/dom.js";
+import { html, style, uid, useEffect, useMemo, useRef, useState } from "../../lib/dom.js";
 import { Icon, iconFor } from "../../lib/icons.js";
 import { browse, go, object, place } from "../../model/place.js";
 import { known, locations } from "../../model/session.js";
@@ -9,6 +9,8 @@ import { listPage } from "../../s3/client.js";
 import { display, extension, parent, typedPlace } from "../../s3/names.js";
 import { isAbort } from "../../s3/send.js";
 import { Dialog } from "./dialog.js";
+
+await style("parts");
 
 const SUGGESTED = 50; // keys
 const QUIET = 180; // ms without typing before the question is sent

@@ -1,7 +1,7 @@
 /**
  * Where to: a location and a folder of it, chosen by arrows and typing.
  */
-import { html, useEffect, useMemo, useState, uid } from "../../lib/dom.js";
+import { html, style, uid, useEffect, useMemo, useState } from "../../lib/dom.js";
 import { count, plural } from "../../lib/format.js";
 import { Icon } from "../../lib/icons.js";
 import { locations, may, missing } from "../../model/session.js";
@@ -9,6 +9,8 @@ import { listPage } from "../../s3/client.js";
 import { base, display, parent } from "../../s3/names.js";
 import { isAbort } from "../../s3/send.js";
 import { Dialog } from "./dialog.js";
+
+await style("parts");
 
 /** @param {{rows: import("../../model/listing.js").Row[], operation: "move" | "copy", bucket: string, prefix: string, done: (value?: any) => void}} props */
 export function Move({ rows, operation, bucket: fromBucket, prefix: fromPrefix, done }) {

@@ -1,7 +1,7 @@
 /**
  * Search below a folder: a bounded listing without delimiter, that can be stopped.
  */
-import { html, useEffect, useRef, useState } from "../../lib/dom.js";
+import { html, style, useEffect, useRef, useState } from "../../lib/dom.js";
 import { count, plural, size } from "../../lib/format.js";
 import { Icon, iconFor } from "../../lib/icons.js";
 import { href, link, object, place } from "../../model/place.js";
@@ -9,6 +9,8 @@ import { list } from "../../s3/client.js";
 import { display, extension } from "../../s3/names.js";
 import { isAbort } from "../../s3/send.js";
 import { Dialog, ask, dialogOpen } from "./dialog.js";
+
+await style("parts");
 
 const KEYS = 100_000;
 const SECONDS = 20;
@@ -59,7 +61,7 @@ function Search({ text, bucket, prefix, done }) {
     <${Dialog} title="Search below this folder" done=${done} submit=${search} action="Search" ready=${typed !== ""} wide=${true} cancel="Close" extra=${state.running && html`<button type="button" class="button" onClick=${() => controller.current?.abort()}>Stop</button>`}>
       <input class="field" data-autofocus type="search" aria-label=${`Text that a key below ${prefix || bucket} holds`} value=${typed} spellcheck=${false} onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
       <p class="small muted" aria-live="polite">${state.seen || state.end ? `Searched ${count(state.seen)} keys, ${plural(found.length, "result")}. ${state.end}` : html`In <bdi>${display(`${bucket}/${prefix}`)}</bdi>`}</p>
-      <ul class="suggestions">
+      <ul class="suggestions" hidden=${!found.length}>
         ${found.map(({ key, size: bytes }) => html`<li key=${key}><${Icon} name=${iconFor(extension(key))} /><a class="grow" href=${href(object(bucket, key))} onClick=${(/** @type {any} */ event) => (link(object(bucket, key)).onClick(event), event.defaultPrevented && done())}><bdi>${display(key.slice(prefix.length))}</bdi></a><span class="muted num small">${size(bytes)}</span></li>`)}
       </ul>
     <//>

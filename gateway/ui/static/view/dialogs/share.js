@@ -1,13 +1,15 @@
 /**
  * A share link: what others may do with it, until when, how often, with which password.
  */
-import { html, useMemo, useState, uid } from "../../lib/dom.js";
+import { html, style, uid, useMemo, useState } from "../../lib/dom.js";
 import { missing } from "../../model/session.js";
 import { base, display, parent } from "../../s3/names.js";
 import { send } from "../../s3/send.js";
 import { Copy, copyText } from "../copy.js";
 import { toast } from "../toasts.js";
 import { Dialog } from "./dialog.js";
+
+await style("parts");
 
 const HOUR = 3600;
 const TERMS = /** @type {const} */ ([

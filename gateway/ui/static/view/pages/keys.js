@@ -1,7 +1,7 @@
 /**
  * Access keys of one's own: the list, making one, and lines to paste.
  */
-import { html, useEffect, useState } from "../../lib/dom.js";
+import { html, style, useEffect, useState } from "../../lib/dom.js";
 import { moment } from "../../lib/format.js";
 import { Icon } from "../../lib/icons.js";
 import { locations } from "../../model/session.js";
@@ -11,6 +11,8 @@ import { Copy } from "../copy.js";
 import { Dialog, ask } from "../dialogs/dialog.js";
 import { toast } from "../toasts.js";
 import { snippets } from "./snippets.js";
+
+await style("parts");
 
 /** @typedef {{id: string, name: string, buckets: string[], read_only: boolean, created_at: string, expires_at: string, last_used: {at: string, address: string, program: string} | null, secret?: string}} Key */
 
@@ -117,16 +119,16 @@ export function Keys() {
     ${answer?.personal === false && html`<p class="banner">Personal access keys are switched off here.</p>`}
     ${made && html`<${Secret} made=${made} close=${() => setMade(null)} />`}
     ${keys.length > 0 && html`
-      <div class="wide-table" tabindex="0" role="region" aria-label="Your access keys"><table class="table">
-        <thead><tr>${["Name", "Key id", "Scope", "Made", "Last used", "Expires"].map((name) => html`<th key=${name} scope="col">${name}</th>`)}<th scope="col"><span class="hidden">Revoke</span></th></tr></thead>
-        <tbody>${keys.map((row) => html`
-          <tr key=${row.id}>
-            <th scope="row"><bdi>${row.name}</bdi></th><td class="mono">${row.id}</td>
-            <td>${row.read_only ? "read only" : "as you"}${row.buckets.length ? `: ${row.buckets.join(", ")}` : ""}</td>
-            <td>${moment(row.created_at)}</td>
-            <td>${row.last_used ? html`${moment(row.last_used.at)}<br /><span class="muted">${row.last_used.address} ${row.last_used.program}</span>` : "never"}</td>
-            <td>${moment(row.expires_at)}</td>
-            <td><button class="button small danger-text" onClick=${() => revoke(row)}>Revoke<span class="hidden"> ${row.name}</span></button></td>
+      <div class="wide-table" tabindex="0" role="region" aria-label="Your access keys"><table class="table" role="table">
+        <thead role="rowgroup"><tr role="row">${["Name", "Key id", "Scope", "Made", "Last used", "Expires"].map((name) => html`<th key=${name} role="columnheader" scope="col">${name}</th>`)}<th role="columnheader" scope="col"><span class="hidden">Revoke</span></th></tr></thead>
+        <tbody role="rowgroup">${keys.map((row) => html`
+          <tr key=${row.id} role="row">
+            <th role="rowheader" scope="row"><bdi>${row.name}</bdi></th><td role="cell" data-label="Key id" class="mono">${row.id}</td>
+            <td role="cell" data-label="Scope">${row.read_only ? "read only" : "as you"}${row.buckets.length ? `: ${row.buckets.join(", ")}` : ""}</td>
+            <td role="cell" data-label="Made">${moment(row.created_at)}</td>
+            <td role="cell" data-label="Last used">${row.last_used ? html`${moment(row.last_used.at)}<br /><span class="muted">${row.last_used.address} ${row.last_used.program}</span>` : "never"}</td>
+            <td role="cell" data-label="Expires">${moment(row.expires_at)}</td>
+            <td role="cell"><button class="button small danger-text" onClick=${() => revoke(row)}>Revoke<span class="hidden"> ${row.name}</span></button></td>
           </tr>`)}</tbody>
       </table></div>`}
     ${answer && !keys.length && !made && html`<p class="muted">You have no access keys. With one, any S3 tool works against this gateway with your rights.</p>`}
