@@ -20,7 +20,7 @@ Pairs = tuple[tuple[str, str], ...]
 class Headers:
     """Header fields in order, repeats kept, names in lower case. Never changed after it is made."""
 
-    __slots__ = ("_first", "pairs")
+    __slots__ = ("_first", "get", "pairs")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self.pairs: Pairs = tuple(pairs)
@@ -30,6 +30,8 @@ class Headers:
             for name, value in self.pairs:
                 first.setdefault(name, value)
         self._first = first
+        self.get = first.get
+        """The first value of the field; `name` must be lower case."""
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> Headers:
@@ -40,10 +42,6 @@ class Headers:
     def doubled(self) -> bool:
         """Some name comes more than once."""
         return len(self._first) != len(self.pairs)
-
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """The first value of the field; `name` must be lower case."""
-        return self._first.get(name, default)
 
     def all(self, name: str) -> list[str]:
         """Every value of the field, in order."""

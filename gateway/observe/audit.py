@@ -203,7 +203,7 @@ class AuditEvent:
         self.issuer = identity.issuer
         self.subject = identity.subject
         self.username = identity.username
-        self.method = proof.method.value
+        self.method = proof.method._value_  # without the descriptor of enum, which takes longer
         self.key_id = proof.key_id or ""
         if proof.session_id:
             self.session = session_hash(proof.session_id)
@@ -217,10 +217,8 @@ class AuditEvent:
         if source is not None:
             self.source = f"{source.bucket}/{source.key}"
 
-    def decided(self, request: Asked, proof: Proof, operation: Operated, decision: Decided) -> None:
+    def decided(self, operation: Operated, decision: Decided) -> None:
         """The decision: its first refusal where there is one, else the outcome for the target."""
-        self.asked(request)
-        self.identified(proof)
         self.operation = operation.name
         self.decision = ALLOW if decision.allowed else DENY
         outcomes = decision.outcomes
@@ -247,9 +245,8 @@ class AuditEvent:
         self.upstream_bucket = upstream.bucket
         self.upstream_key = upstream.prefix + self.key
 
-    def upstream_answered(self, upstream: Reached, status: int, request_id: str) -> None:
-        """Who answered, how, and what they call the request."""
-        self.sent(upstream)
+    def upstream_answered(self, status: int, request_id: str) -> None:
+        """How the upstream answered, and what it calls the request."""
         self.upstream_status = status
         self.upstream_request_id = request_id
 
@@ -289,64 +286,73 @@ class AuditEvent:
         """`line()` as one line of JSON, in printable ASCII, with its end."""
         # Written out field by field: a loop over names would cost three times as much.
         q = quoted
-        moment = timestamp(self.time)
         event = "api" if self.api else "request"
-        parts = [f'{{"time":"{moment}","event":"{event}","request_id":{q(self.request_id)}']
-        add = parts.append
+        text = (
+            f'{{"time":"{timestamp(self.time)}","event":"{event}","request_id":{q(self.request_id)}'
+        )
         if self.trace_id:
-            add(f',"trace_id":{q(self.trace_id)}')
+            text += f',"trace_id":{q(self.trace_id)}'
         if self.peer:
-            add(f',"peer":{q(self.peer)}')
-        if self.issuer:
-            add(f',"issuer":{q(self.issuer)},"subject":{q(self.subject)}')
-            if self.username:
-                add(f',"username":{q(self.username)}')
-            add(f',"method":{q(self.method)}')
-        if self.key_id:
-            add(f',"key_id":{q(self.key_id)}')
-        if self.session:
-            add(f',"session":{q(self.session)}')
+            text += f',"peer":{q(self.peer)}'
+        text += _who(
+            self.issuer, self.subject, self.username, self.method, self.key_id, self.session
+        )
         if self.http_method:
-            add(f',"http_method":{q(self.http_method)}')
+            text += f',"http_method":{q(self.http_method)}'
         if self.operation:
-            add(f',"operation":{q(self.operation)}')
+            text += f',"operation":{q(self.operation)}'
         if self.bucket:
-            add(f',"bucket":{q(self.bucket)}')
+            text += f',"bucket":{q(self.bucket)}'
         if self.key:
-            add(f',"key":{q(self.key)}')
+            text += f',"key":{q(self.key)}'
         if self.source:
-            add(f',"source":{q(self.source)}')
-        add(f',"decision":{q(self.decision)}')
+            text += f',"source":{q(self.source)}'
+        text += f',"decision":{q(self.decision)}'
         if self.reason:
-            add(f',"reason":{q(self.reason)}')
+            text += f',"reason":{q(self.reason)}'
         if self.rule:
-            add(f',"rule":{q(self.rule)}')
+            text += f',"rule":{q(self.rule)}'
         if self.code:
-            add(f',"code":{q(self.code)}')
+            text += f',"code":{q(self.code)}'
         if self.notes:
-            add(f',"notes":{q(self.notes)}')
+            text += f',"notes":{q(self.notes)}'
         if self.upstream:
-            add(f',"upstream":{q(self.upstream)},"upstream_bucket":{q(self.upstream_bucket)}')
+            text += f',"upstream":{q(self.upstream)},"upstream_bucket":{q(self.upstream_bucket)}'
             if self.upstream_key:
-                add(f',"upstream_key":{q(self.upstream_key)}')
+                text += f',"upstream_key":{q(self.upstream_key)}'
         if self.upstream_status:
-            add(f',"upstream_status":{self.upstream_status}')
+            text += f',"upstream_status":{self.upstream_status}'
         if self.upstream_request_id:
-            add(f',"upstream_request_id":{q(self.upstream_request_id)}')
+            text += f',"upstream_request_id":{q(self.upstream_request_id)}'
         if self.keys:
             keys = ",".join([f"[{q(key)},{q(code)}]" for key, code in self.keys])
-            add(f',"keys":[{keys}]')
-        add(
-            f',"status":{self.status},"bytes_in":{self.bytes_in},"bytes_out":{self.bytes_out}'
+            text += f',"keys":[{keys}]'
+        return (
+            f'{text},"status":{self.status},"bytes_in":{self.bytes_in},"bytes_out":{self.bytes_out}'
             f',"seconds":{self.seconds:.6f}}}\n'
         )
-        return "".join(parts)
 
     def text(self) -> str:
         """The same for people: `name=value`, quoted where a value is not one plain word."""
         fields = self.line()
         head = f"{fields.pop('time')} {fields.pop('event')}"
         return head + "".join(f" {name}={plain(value)}" for name, value in fields.items()) + "\n"
+
+
+@lru_cache(maxsize=4096)
+def _who(issuer: str, subject: str, username: str, method: str, key_id: str, session: str) -> str:
+    """The part of a line that is the same for all that somebody does."""
+    text = ""
+    if issuer:
+        text += f',"issuer":{quoted(issuer)},"subject":{quoted(subject)}'
+        if username:
+            text += f',"username":{quoted(username)}'
+        text += f',"method":{quoted(method)}'
+    if key_id:
+        text += f',"key_id":{quoted(key_id)}'
+    if session:
+        text += f',"session":{quoted(session)}'
+    return text
 
 
 _TEXTS = (

@@ -98,29 +98,51 @@ class Level:
 
 
 @final
+class _Durations:
+    """What durations came to since the last `settle`."""
+
+    __slots__ = ("count", "counts", "seconds")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.count = 0
+        self.counts = [0] * (len(SECONDS) + 1)
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.count += 1
+        self.counts[bisect_left(SECONDS, seconds)] += 1
+        self.seconds += seconds
+
+
+@final
 class Spread:
     """A histogram of seconds."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
         self.name, self.text, self.labels = name, text, labels
         self._histogram = Histogram(name, text, labels, registry=REGISTRY, buckets=SECONDS)
-        self._children: dict[tuple[str, ...], Histogram] = {}
-        if not labels:
-            self._children[()] = self._histogram
+        self._waiting: dict[tuple[str, ...], _Durations] = {}
         TABLE[name] = self
 
-    def _child(self, labels: tuple[str, ...]) -> Histogram:
-        child = self._children.get(labels)
-        if child is None:
-            child = self._children[labels] = self._histogram.labels(*labels)
-        return child
-
     def observe(self, *labels: str, seconds: float) -> None:
-        self._child(labels).observe(seconds)
+        waiting = self._waiting.get(labels)
+        if waiting is None:
+            waiting = self._waiting[labels] = _Durations()
+        waiting.add(seconds)
+
+    def settle(self) -> None:
+        """Hands over what was observed since the last time."""
+        for labels, waiting in self._waiting.items():
+            if waiting.count:
+                self.merge(*labels, counts=waiting.counts, seconds=waiting.seconds)
+                waiting.clear()
 
     def merge(self, *labels: str, counts: Sequence[int], seconds: float) -> None:
         """Many observations at once: how many fell into each bucket, and their sum."""
-        child = self._child(labels)
+        child = self._histogram.labels(*labels) if labels else self._histogram
         # prometheus-client has no public way; a test compares this with observing each.
         for bucket, count in zip(child._buckets, counts, strict=True):
             if count:
@@ -248,22 +270,7 @@ NO_OPERATION = "none"
 _STATUSES: Mapping[int, str] = {status.value: str(status.value) for status in HTTPStatus}
 
 
-@final
-class _Sum:
-    """What one kind of request came to since the last `settle`."""
-
-    __slots__ = ("count", "counts", "seconds")
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.count = 0
-        self.counts = [0] * (len(SECONDS) + 1)
-        self.seconds = 0.0
-
-
-_SUMS: dict[tuple[str, str, int], _Sum] = {}
+_SUMS: dict[tuple[str, str, int], _Durations] = {}
 _BYTES = [0, 0]
 
 
@@ -275,11 +282,8 @@ def observe(event: AuditEvent) -> None:
     key = (event.operation, event.decision, event.status)
     known = _SUMS.get(key)
     if known is None:
-        known = _SUMS[key] = _Sum()
-    seconds = event.seconds
-    known.count += 1
-    known.counts[bisect_left(SECONDS, seconds)] += 1
-    known.seconds += seconds
+        known = _SUMS[key] = _Durations()
+    known.add(event.seconds)
     _BYTES[0] += event.bytes_in
     _BYTES[1] += event.bytes_out
 
@@ -289,7 +293,7 @@ WATCHED: list[Callable[[], None]] = []
 
 
 def settle() -> None:
-    """Hands over what `observe` has added up, and looks at the caches and what else is watched."""
+    """Hands over what was added up, and looks at the caches and what else is watched."""
     for (operation, decision, status), known in _SUMS.items():
         if known.count:
             name = operation or NO_OPERATION
@@ -300,6 +304,9 @@ def settle() -> None:
         if _BYTES[position]:
             REQUEST_BYTES.add(direction, by=_BYTES[position])
             _BYTES[position] = 0
+    for row in TABLE.values():
+        if isinstance(row, Spread):
+            row.settle()
     for watch in WATCHED:
         watch()
     _sweep()

@@ -12,25 +12,30 @@ from gateway.s3.mapping import View
 def crossing(received: Headers, view: View) -> Pairs:
     """The response headers that reach the client (FWD-3). Its request id is written with every answer."""
     crossed: list[tuple[str, str]] = []
-    missing = 0
-    for name, value in received.pairs:
-        if name not in headers.BACK:
-            if name[:6] != "x-amz-":
-                if name == "location" and view.operation.name == "CreateBucket":
-                    crossed.append(("location", f"/{view.request.bucket}"))
-                continue
-            if name in headers.NOT_BACK or (
-                name in headers.BACK_UNDER_IDENTITY
-                and not view.upstream.identity(view.request.bucket)
-            ):
-                continue
-        if (value.isascii() and value.isprintable()) or _writable(value):
-            crossed.append((name, value))
-        elif name[:11] == "x-amz-meta-":
-            missing += 1
-    if missing:  # AIO-14: what cannot be written is counted, not dropped in silence
-        crossed = _with_missing(crossed, missing)
+    for pair in received.pairs:
+        name = pair[0]
+        if name in headers.BACK or (name[:6] == "x-amz-" and _tells_nothing(name, view)):
+            crossed.append(pair)
+        elif name == "location" and view.operation.name == "CreateBucket":
+            crossed.append(("location", f"/{view.request.bucket}"))
+    values = "".join([value for _, value in crossed])
+    if not (values.isascii() and values.isprintable()):
+        crossed = _writable_only(crossed)
     return tuple(crossed)
+
+
+def _tells_nothing(name: str, view: View) -> bool:
+    """The x-amz-* header names nothing of the upstream's that the client calls otherwise."""
+    if name in headers.NOT_BACK:
+        return False
+    return name not in headers.BACK_UNDER_IDENTITY or view.upstream.identity(view.request.bucket)
+
+
+def _writable_only(crossed: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """AIO-14: metadata that cannot be written is counted, not dropped in silence."""
+    written = [pair for pair in crossed if _writable(pair[1])]
+    missing = sum(name[:11] == "x-amz-meta-" and not _writable(value) for name, value in crossed)
+    return _with_missing(written, missing) if missing else written
 
 
 def _writable(value: str) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from gateway.s3.errors import INVALID_URI, S3Error
 
 KEY_MAX = 1024  # bytes of a key in UTF-8: S3's own limit
+SURELY_SHORT = KEY_MAX // 4  # characters that are no more bytes than that, whatever they are
 
 RESERVED_BUCKETS = frozenset({"api"})
 """Paths of the gateway's own; `ui` is too short to be a bucket name at all."""
@@ -77,7 +78,7 @@ def has_dot_segment(key: str) -> bool:
 
 
 def is_too_long(key: str) -> bool:
-    return len(key) > KEY_MAX // 4 and len(key.encode()) > KEY_MAX
+    return len(key) > SURELY_SHORT and len(key.encode()) > KEY_MAX
 
 
 def is_bucket_name(name: str) -> bool:
@@ -86,5 +87,5 @@ def is_bucket_name(name: str) -> bool:
         _BUCKET.fullmatch(name) is not None
         and ".." not in name
         and name not in RESERVED_BUCKETS
-        and _IPV4.fullmatch(name) is None
+        and not (name[-1].isdigit() and _IPV4.fullmatch(name))
     )

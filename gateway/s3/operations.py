@@ -230,9 +230,22 @@ POWERS: Mapping[str, _Power] = MappingProxyType(
 )
 
 
+_TARGET_ALONE = {
+    row.name: row.needs[0].action
+    for row in OPERATIONS.values()
+    if len(row.needs) == 1 and row.needs[0].on is On.TARGET
+}
+"""What most requests are: one action on the object they name."""
+
+
 def requirements(operation: Operation, request: S3Request) -> tuple[Requirement, ...]:
     """Everything that must be granted for the request to be served (OPS-7)."""
-    target = ObjectName(request.bucket, request.key, request.param("versionId"))
+    version = request.param("versionId") if request.params else None
+    target = ObjectName(request.bucket, request.key, version)
+    if version is None and not request.amz:
+        alone = _TARGET_ALONE.get(operation.name)
+        if alone is not None:
+            return (Requirement(alone, target, On.TARGET),)
     found: list[Requirement] = []
     for need in operation.needs:
         if need.on is On.EACH_KEY:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import final
 
 from gateway.message import Headers, Pairs, RequestHead
@@ -44,6 +45,7 @@ DELETE_BODY_MAX = (
     2 * 1024 * 1024
 )  # bytes of a <Delete> document: 1 000 keys of 1 024 bytes and their XML
 DELETE_KEYS_MAX = 1000  # S3's own limit
+NAMES_MAX = 1024  # characters of a request's header names that are remembered together
 
 SIGNATURE_PARAMETERS = {
     name.lower(): name
@@ -59,7 +61,9 @@ SIGNATURE_PARAMETERS = {
 }
 """Parameters of a presigned URL (PRE-1, PRE-6), by their names in lower case."""
 
-_CHOOSES_QUERY = frozenset({"x-amz-algorithm", "x-amz-credential", "x-amz-signature"})  # SIG-12
+CHOOSE_QUERY = frozenset({"x-amz-algorithm", "x-amz-credential", "x-amz-signature"})  # SIG-12
+OLD_PARAMETERS = frozenset({"awsaccesskeyid", "signature"})
+"""What makes a link one of Signature Version 2 (SIG-14), in lower case."""
 
 _SINGLE = frozenset(
     {
@@ -243,7 +247,7 @@ def parse(head: RequestHead, hosts: Hosts) -> S3Request:
     InvalidRequest, KeyTooLongError.
     """
     headers = head.headers
-    _single(headers)
+    amz = _single(headers)
     authority = headers.get("host")
     if authority is None:
         raise S3Error(INVALID_REQUEST, "A Host header is required.")
@@ -260,13 +264,14 @@ def parse(head: RequestHead, hosts: Hosts) -> S3Request:
             params=(),
             headers=headers,
             raw_path=raw_path,
-            amz=_amz(headers),
+            amz=amz,
             virtual=virtual is not None,
         )
     query = decode_query(raw_query)
     presigned, says, params, moved = _sorted_out(query)
     if moved:
         headers = _with_moved(headers, moved)
+        amz = _amz("\n".join(headers.names()))
     return S3Request(
         method=head.method,
         bucket=bucket,
@@ -275,7 +280,7 @@ def parse(head: RequestHead, hosts: Hosts) -> S3Request:
         params=params,
         headers=headers,
         raw_path=raw_path,
-        amz=_amz(headers),
+        amz=amz,
         says=says,
         copy_source=_source(headers, "x-amz-copy-source"),
         rename_source=_source_in(bucket, headers),
@@ -315,7 +320,9 @@ def _names(raw_path: str, virtual: str | None, method: str) -> tuple[str, str]:
 
 def checked_key(raw: str) -> str:
     """A key from its one encoding. Raises S3Error (InvalidURI, KeyTooLongError) (PTH-1, PTH-3)."""
-    key = names.decode(raw) if "%" in raw else raw
+    if "%" not in raw and "." not in raw and len(raw) <= names.SURELY_SHORT:
+        return raw  # a target holds no controls
+    key = names.decode(raw)
     if refusal := key_refusal(key):
         raise S3Error(refusal)
     return key
@@ -333,11 +340,15 @@ def key_refusal(key: str) -> Row | None:
 # The headers
 
 
-def _single(headers: Headers) -> None:
-    """Refuses a doubled single header, also where one spells `-` as `_` (SIG-20), and bad bytes."""
-    pairs, once = headers.pairs, headers.names()
-    text = "\n".join(once)
-    if "_" in text or text.count("\n") + 1 != len(pairs):
+def _single(headers: Headers) -> tuple[str, ...]:
+    """
+    Refuses a doubled single header, also where one spells `-` as `_` (SIG-20), and bad bytes.
+
+    Gives the names that may ask for more: see `S3Request.amz`.
+    """
+    pairs = headers.pairs
+    text = "\n".join(headers.names())
+    if "_" in text or headers.doubled:
         seen: set[str] = set()
         for name, _ in pairs:
             name = name.replace("_", "-")
@@ -350,16 +361,19 @@ def _single(headers: Headers) -> None:
             values.encode("utf-8")
         except UnicodeEncodeError as error:  # AIO-14: such bytes would vanish on the way out
             raise S3Error(INVALID_ARGUMENT, "A header is not UTF-8.") from error
+    return _same_amz(text) if len(text) <= NAMES_MAX else _amz(text)
 
 
 def _single_amz(name: str) -> bool:
     return name.startswith("x-amz-") and not name.startswith("x-amz-meta-")
 
 
-def _amz(headers: Headers) -> tuple[str, ...]:
-    return tuple(
-        [name for name in headers.names() if name[:6] == "x-amz-" and name not in _ORDINARY]
-    )
+def _amz(text: str) -> tuple[str, ...]:
+    found = text.split("\n")
+    return tuple([name for name in found if name[:6] == "x-amz-" and name not in _ORDINARY])
+
+
+_same_amz = lru_cache(maxsize=1024)(_amz)  # a client sends the same names again and again
 
 
 # The query
@@ -397,7 +411,7 @@ def _sorted_out(query: Pairs) -> tuple[bool, str | None, Pairs, Pairs]:
     for name, value in query:
         lower = name.lower() if name[:1] in "xX" else name
         if lower[:2] == "x-" and lower[:6] == "x-amz-":
-            presigned = presigned or lower in _CHOOSES_QUERY
+            presigned = presigned or lower in CHOOSE_QUERY
             amz.append((lower, value))
             continue
         if name in seen:  # PTH-19
@@ -407,12 +421,14 @@ def _sorted_out(query: Pairs) -> tuple[bool, str | None, Pairs, Pairs]:
             says = value
         elif lower[:2] != "x-":  # S3 ignores what begins so (OPS-2)
             params.append((name, value))
-    return presigned, says, tuple(params), _moved(amz, presigned)
+    return presigned, says, tuple(params), _moved(amz, presigned, seen)
 
 
-def _moved(amz: list[tuple[str, str]], presigned: bool) -> Pairs:
+def _moved(amz: list[tuple[str, str]], presigned: bool, beside: set[str]) -> Pairs:
     """The x-amz-* parameters that stand for headers (PRE-8)."""
     if amz and not presigned:
+        if not OLD_PARAMETERS.isdisjoint(name.lower() for name in beside):
+            raise other_version()
         raise S3Error(
             INVALID_ARGUMENT, "The parameter belongs to a presigned URL.", argument_name=amz[0][0]
         )
@@ -420,6 +436,14 @@ def _moved(amz: list[tuple[str, str]], presigned: bool) -> Pairs:
     if len({name for name, _ in moved}) != len(moved):
         raise S3Error(AUTHORIZATION_QUERY_PARAMETERS_ERROR, "An x-amz- parameter came twice.")
     return moved
+
+
+def other_version() -> S3Error:
+    """SIG-14: a signature of Version 2 or 4A is refused by name, wherever it stands."""
+    return S3Error(
+        INVALID_REQUEST,
+        "The authorization mechanism is not supported. Please use AWS4-HMAC-SHA256.",
+    )
 
 
 def _with_moved(headers: Headers, moved: Pairs) -> Headers:

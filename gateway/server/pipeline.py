@@ -214,7 +214,7 @@ class Pipeline:
 
         entitlements = self.entitlements(proof.identity, ex.snapshot)
         decision = evaluate(entitlements, operation, request)
-        ex.event.decided(request, proof, operation, decision)
+        ex.event.decided(operation, decision)
         if not decision.allowed:
             raise refused(decision)
         return Ruling(
@@ -336,7 +336,7 @@ class Pipeline:
             raise
         ex.upstream_seconds = perf_counter() - began
         UPSTREAM_SECONDS.observe(upstream.name, seconds=ex.upstream_seconds)
-        ex.event.upstream_answered(upstream, answer.status, upstream_request_id(answer))
+        ex.event.upstream_answered(answer.status, upstream_request_id(answer))
         return await inbound(answer, view)
 
     def _sign(

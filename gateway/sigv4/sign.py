@@ -25,6 +25,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
 EMPTY_HASH = hashlib.sha256(b"").hexdigest()
 UNSIGNED = "UNSIGNED-PAYLOAD"
+BLANKS = (" ", "\t")
 
 NEVER_SIGNED = frozenset(
     {
@@ -125,11 +126,12 @@ def canonical_value(value: str) -> str:
 def canonical_headers(pairs: Iterable[tuple[str, str]]) -> tuple[str, str]:
     """SignedHeaders, and the lines of the canonical request; repeats are joined by a comma."""
     values: dict[str, str] = {}
-    for name, raw in pairs:
-        value = canonical_value(raw)
+    for name, value in pairs:
+        if "  " in value or value[:1] in BLANKS or value[-1:] in BLANKS:
+            value = canonical_value(value)
         values[name] = f"{values[name]},{value}" if name in values else value
-    lines = sorted(values.items())
-    return ";".join([name for name, _ in lines]), "".join([f"{k}:{v}\n" for k, v in lines])
+    names = sorted(values)
+    return ";".join(names), "".join([f"{name}:{values[name]}\n" for name in names])
 
 
 def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:

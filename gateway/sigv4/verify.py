@@ -28,6 +28,7 @@ from gateway.s3.names import decode, encode_path, encode_query
 from gateway.s3.request import S3Request
 from gateway.sigv4.claims import Claimed, claimed
 from gateway.sigv4.sign import (
+    BLANKS,
     EMPTY_HASH,
     UNSIGNED,
     SigningKeys,
@@ -45,7 +46,6 @@ MAX_SKEW = timedelta(minutes=15)  # S3 answers RequestTimeTooSkewed beyond it
 
 _NOBODY = Secret("no secret of anybody: work for a key id that is not known")
 _SPACES = re.compile(r"\s+")
-_BLANKS = (" ", "\t")
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -262,7 +262,7 @@ class _Form:
             if value is None:
                 self.missing.append(name)
                 value = ""
-            if "  " in value or value[:1] in _BLANKS or value[-1:] in _BLANKS:
+            if "  " in value or value[:1] in BLANKS or value[-1:] in BLANKS:
                 value = canonical_value(value)
             if name < "host":
                 before += f"{name}:{value}\n"

@@ -112,10 +112,11 @@ def test_log_2_a_line_is_one_line_whatever_is_in_it(values, numbers, keys):
 def test_log_5_an_allow_names_who_what_and_why():
     """Rule, identity, session hash, key id, address and the upstream's names and request id."""
     event = AuditEvent("ABCD", NOW, "192.0.2.7", "f" * 32)
-    event.decided(
-        Request(), proof(session_id="sid-1"), Operation(), Decision(True, [outcome("a.txt")])
-    )
-    event.upstream_answered(Upstream(), 206, "tx1")
+    event.asked(Request())
+    event.identified(proof(session_id="sid-1"))
+    event.decided(Operation(), Decision(True, [outcome("a.txt")]))
+    event.sent(Upstream())
+    event.upstream_answered(206, "tx1")
     event.status, event.bytes_out = 200, 11
     event.finished(NOW + timedelta(microseconds=1500))
 
@@ -154,7 +155,9 @@ def test_log_5_a_deny_names_the_outcome_that_refused():
     event = AuditEvent("ABCD", NOW)
     outcomes = [outcome("b"), outcome("a", errors.NO_GRANT_FOR_KEY, None)]
     request = Request(method="PUT", key="b", copy_source=Name("data", "a"))
-    event.decided(request, proof(key_id="GWPX"), Operation("CopyObject"), Decision(False, outcomes))
+    event.asked(request)
+    event.identified(proof(key_id="GWPX"))
+    event.decided(Operation("CopyObject"), Decision(False, outcomes))
     event.refused("AccessDenied")
 
     line = event.line()
@@ -172,12 +175,7 @@ def test_log_5_each_key_of_a_bulk_delete_is_written_down():
     """Who deleted what is a question of keys, not of requests."""
     event = AuditEvent("ABCD", NOW)
     outcomes = [outcome("a"), outcome("b\n", errors.DENIED_BY_RULE)]
-    event.decided(
-        Request(method="POST", key=""),
-        proof(),
-        Operation("DeleteObjects", True),
-        Decision(True, outcomes),
-    )
+    event.decided(Operation("DeleteObjects", True), Decision(True, outcomes))
 
     assert json.loads(event.json())["keys"] == [["a", "granted"], ["b\n", "denied-by-rule"]]
 
