@@ -23,7 +23,13 @@ from gateway.message import Headers, Pairs, RequestHead
 from gateway.records import record
 from gateway.s3 import errors
 from gateway.s3.errors import Row, S3Error
-from gateway.s3.request import SIGNATURE_PARAMETERS, S3Request
+from gateway.s3.request import (
+    CHOOSE_QUERY,
+    OLD_PARAMETERS,
+    SIGNATURE_PARAMETERS,
+    S3Request,
+    other_version,
+)
 from gateway.sigv4.sign import ALGORITHM, TERMINATOR, amz_date
 
 LIFE_MAX = 604800  # seconds of a presigned URL: seven days, as S3
@@ -36,8 +42,6 @@ _QUERY = errors.AUTHORIZATION_QUERY_PARAMETERS_ERROR
 
 _TOKEN_PARAMETER = "X-Amz-Security-Token"  # noqa: S105 # the parameter's name
 _REQUIRED = tuple(name for name in SIGNATURE_PARAMETERS.values() if name != _TOKEN_PARAMETER)
-_CHOOSE_QUERY = frozenset({"x-amz-algorithm", "x-amz-credential", "x-amz-signature"})
-_SIGV2 = frozenset({"awsaccesskeyid", "signature"})
 
 _SIGNATURE_PART = "Signature="
 
@@ -112,16 +116,9 @@ def claimed(head: RequestHead, request: S3Request, *, service: str = "s3") -> Cl
 def _chooses_query(query: Pairs) -> bool:
     """SIG-12: by what was chosen, in any case, not by what a later check finds. SIG-14: not SigV2."""
     names = {name.lower() for name, _ in query}
-    if names & _SIGV2:
+    if names & OLD_PARAMETERS:
         raise other_version()
-    return not names.isdisjoint(_CHOOSE_QUERY)
-
-
-def other_version() -> S3Error:
-    return S3Error(
-        errors.INVALID_REQUEST,
-        f"The authorization mechanism is not supported. Please use {ALGORITHM}.",
-    )
+    return not names.isdisjoint(CHOOSE_QUERY)
 
 
 # --- the Authorization header ---------------------------------------------------------------

@@ -13,13 +13,13 @@ from gateway.identity import Secret
 from gateway.message import RequestHead
 from gateway.s3 import errors
 from gateway.s3.errors import S3Error
+from gateway.s3.request import other_version
 from gateway.sigv4.claims import (
     LIFE_MAX,
     Claimed,
     Signer,
     hex_signature,
     iso_moment,
-    other_version,
     same_day,
     scope_of,
 )

@@ -93,6 +93,8 @@ def test_sig_12_a_garbage_header_signature_is_broken_not_absent():
                 "AWSAccessKeyId=AK&Signature=x&Expires=1",
                 "AWSAccessKeyId=AK",
                 "Signature=x",
+                "AWSAccessKeyId=AK&Signature=x&x-amz-security-token=t&Expires=1",
+                "x-amz-security-token=t&Signature=x",
             )
         ),
         aimed(Client().link(), "AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
