@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urljoin
 
 import aiohttp
@@ -38,14 +38,14 @@ class Done:
 
 async def command(*words: str, environment: Mapping[str, str] | None = None) -> Done:
     """`gateway` with these words, to its end; both outputs in one text."""
-    process = await _started(words, environment)
+    process = await _started(words, environment, asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     assert process.returncode is not None
     return Done(process.returncode, output.decode())
 
 
 async def _started(
-    words: tuple[str, ...], environment: Mapping[str, str] | None
+    words: tuple[str, ...], environment: Mapping[str, str] | None, output: IO[bytes] | int
 ) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -53,7 +53,7 @@ async def _started(
         "gateway",
         *words,
         env={**os.environ, **(environment or {})},
-        stdout=asyncio.subprocess.PIPE,
+        stdout=output,
         stderr=asyncio.subprocess.STDOUT,
     )
 
@@ -76,20 +76,10 @@ async def serving(
     config: Path, *, url: str, admin: str, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Serving]:
     """`gateway serve` with this file, from ready to gone; `url` and `admin` are what it says."""
-    process = await _started(("serve", "--config", str(config)), environment)
-    assert process.stdout is not None
-    output: list[bytes] = []
-
-    async def read() -> None:
-        # Read all the time: a full pipe would stop the process.
-        assert process.stdout is not None
-        async for line in process.stdout:
-            output.append(line)
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(read())
+    with config.with_suffix(".log").open("w+b") as log:
+        process = await _started(("serve", "--config", str(config)), environment, log)
         try:
-            await _ready(admin, process, output)
+            await _ready(admin, process, log)
             yield Serving(url, admin)
         finally:
             with suppress(ProcessLookupError):
@@ -97,10 +87,12 @@ async def serving(
             await process.wait()
 
 
-async def _ready(admin: str, process: asyncio.subprocess.Process, output: list[bytes]) -> None:
+async def _ready(admin: str, process: asyncio.subprocess.Process, log: IO[bytes]) -> None:
     async with asyncio.timeout(READY_WITHIN), aiohttp.ClientSession() as http:
         while True:
-            assert process.returncode is None, b"".join(output).decode()
+            if process.returncode is not None:
+                log.seek(0)
+                raise AssertionError(log.read().decode())
             with suppress(aiohttp.ClientError):
                 async with http.get(f"{admin}/readyz") as answer:
                     if answer.status == 200:

@@ -60,10 +60,10 @@ class Revocations:
         try:
             denied = await self._ask(proof)
         except StateError:
-            STATE_ERRORS.add()
             self._note(stretched=True)
             if not self._known.get(who):
-                raise
+                raise  # and counted where it is answered
+            STATE_ERRORS.add()
             self._fresh.put(who, True)
             return False
         self._note(stretched=False)
