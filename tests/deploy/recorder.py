@@ -11,8 +11,9 @@ from typing import Any
 
 @dataclass
 class Seen:
-    """What reached the storage or the application: target and headers."""
+    """What reached the storage or the application."""
 
+    method: str
     target: str
     headers: dict[str, str]
 
@@ -29,7 +30,7 @@ class Recorder:
 
             def answer(self) -> None:
                 recorder.seen.append(
-                    Seen(self.path, {k.lower(): v for k, v in self.headers.items()})
+                    Seen(self.command, self.path, {k.lower(): v for k, v in self.headers.items()})
                 )
                 length = int(self.headers.get("content-length") or 0)
                 body = self.rfile.read(length)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.demo.world import free_port
+from gateway.demo.idp import Client, IdentityProvider
+from gateway.demo.world import USERS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -25,6 +28,10 @@ rules:
     match: {claims: {groups: {contains: backup}}}
     grants:
       - {bucket: backups, upstream: s3, target: acme/team/, credentials: up, allow: [list, read, write, delete]}
+  - name: people
+    match: {claims: {"cognito:groups": {contains: staff}}}
+    grants:
+      - {bucket: home, upstream: s3, target: "acme/home/${claims.cognito:username}/", credentials: up, allow: [list, read, write, delete]}
   - name: anybody may read what is public
     match: {anonymous: true}
     grants:
@@ -33,10 +40,11 @@ rules:
 CONFIG = """
 server:
   listen: 127.0.0.1:{port}
-  public_url: http://127.0.0.1:{port}
+  public_url: {url}
   trusted_proxies: [127.0.0.1]
   {more}
 admin: {{listen: "127.0.0.1:{admin}"}}
+{oidc}
 session: {{keys: ["${{file:session}}"]}}
 state: {{type: memory}}
 upstreams:
@@ -81,6 +89,40 @@ def program(
             process.wait()
 
 
+OIDC = """
+oidc:
+  - name: demo
+    config_url: {config_url}
+    client_id: {client_id}
+    client_secret: "${{file:client}}"
+    scope: ""
+    kind: cognito
+"""
+
+
+@contextlib.contextmanager
+def identity_provider(*public_urls: str) -> Iterator[IdentityProvider]:
+    """The demo's provider, in a thread of its own; its client may come back to each of the addresses."""
+    client = Client(
+        client_id="demo-client-id",
+        client_secret="demo-client-secret-0001",
+        redirect_uris=tuple(f"{url}/api/session/auth/" for url in public_urls),
+        logout_uris=tuple(f"{url}/ui/signed-out" for url in public_urls),
+    )
+    provider = IdentityProvider(users=USERS, client=client)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(provider.start(), loop).result(10)
+        yield provider
+    finally:
+        asyncio.run_coroutine_threadsafe(provider.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
 @dataclass(frozen=True)
 class Gateway:
     """A running gateway and the folder it was started in."""
@@ -95,8 +137,19 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway(folder: Path, s3: str, *, more: str = "") -> Iterator[Gateway]:
-    """The gateway from files, as `gateway serve` runs it."""
+def gateway(
+    folder: Path,
+    s3: str,
+    *,
+    more: str = "",
+    public_url: str = "",
+    provider: IdentityProvider | None = None,
+) -> Iterator[Gateway]:
+    """
+    The gateway from files, as `gateway serve` runs it.
+
+    `more` is added to the section `server`; without `public_url` it is the gateway's own address.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port, admin = free_port(), free_port()
     (folder / "policy.yaml").write_text(POLICY)
@@ -105,10 +158,22 @@ def gateway(folder: Path, s3: str, *, more: str = "") -> Iterator[Gateway]:
         "upstream": "upstream-secret-0001",
         "account": SECRET,
     }
+    oidc = ""
+    if provider is not None:
+        secrets["client"] = provider.client.client_secret
+        oidc = OIDC.format(config_url=provider.config_url, client_id=provider.client.client_id)
     for name, value in secrets.items():
         (folder / name).write_text(value)
     (folder / "gateway.yaml").write_text(
-        CONFIG.format(port=port, admin=admin, s3=s3, key=KEY, more=more)
+        CONFIG.format(
+            port=port,
+            url=public_url or f"http://127.0.0.1:{port}",
+            admin=admin,
+            oidc=oidc,
+            s3=s3,
+            key=KEY,
+            more=more,
+        )
     )
     command = (sys.executable, "-m", "gateway", "serve", "--config", "gateway.yaml")
     with program(*command, port=port, cwd=folder):
@@ -119,10 +184,12 @@ NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, name: str, changes: dict[str, str]) -> Iterator[str]:
-    """nginx with a shipped configuration, on a free port without TLS; its URL."""
+def nginx(
+    folder: Path, name: str, changes: dict[str, str], port: int | None = None
+) -> Iterator[str]:
+    """nginx with a shipped configuration, without TLS on `port` or a free one; its URL."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     text = (DEPLOY / "nginx" / name).read_text()
     text = text.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{port};")
     lines = [
