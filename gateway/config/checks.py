@@ -143,7 +143,9 @@ def _sources(config: Config, document: Document) -> Iterator[Problem]:
             yield document.problem(path, f"there are no credentials {settings.source!r}{close}")
         elif isinstance(source, (*NEED_TOKEN, AssumeRoleCredentials)) or source.type == "anonymous":
             yield document.problem(
-                path, f"credentials of type {source.type} cannot assume a role for others"
+                path,
+                f"credentials of type {source.type} cannot assume a role for others: "
+                "name some of type static, default or profile",
             )
 
 

@@ -55,6 +55,7 @@ def wrong(text: str) -> list[str]:
         ("{server: {listen: 'unix:/run/x'}, oidc: [{name: a, issuer: 'https://i', client_id: c}]}", "public_url is needed"),
         ("{credentials: {a: {type: assume_role, role_arn: 'arn:aws:iam::123456789012:role/x', source: shard}, shared: {type: default}}}", "did you mean 'shared'?"),
         ("{credentials: {a: {type: assume_role, role_arn: 'arn:aws:iam::123456789012:role/x', source: b}, b: {type: anonymous}}}", "cannot assume a role for others"),
+        ("{credentials: {a: {type: assume_role, role_arn: 'arn:aws:iam::123456789012:role/x', source: b}, b: {type: web_identity, role_arn: 'arn:aws:iam::123456789012:role/x'}}}", "credentials.a.source: credentials of type web_identity cannot assume a role for others: name some of type static, default or profile"),
         ("{credentials: {a: {type: assume_role, role_arn: 'arn:aws:iam::123456789012:role/x', source: a}}}", "cannot assume a role for others"),
     ],
 )  # fmt: skip

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 import hcl2
 import pytest
 from cfnlint.api import lint_file
 from cfnlint.decode import cfn_yaml
+from moto import mock_aws
 
 from gateway.cli.cognito_calls import (
     CLIENT_SETTINGS,
@@ -162,3 +166,129 @@ def test_the_pools_name_their_people_alike(resources, terraform):
     form = terraform["aws_cognito_identity_pool_provider_principal_tag.this"]["principal_tags"]
 
     assert formation == form == {"username": "sub", "client": "aud"}
+
+
+# CloudFormation, as far as moto goes: it has the role and none of Cognito's resources, whose
+# properties are given to the service's own API instead.
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account that is empty."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAADMIN")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "administrators-secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        yield
+
+
+def stripped() -> str:
+    """The template with its role alone, whose identity pool comes in as a parameter."""
+    whole = json.loads(json.dumps(cfn_yaml.load(str(TEMPLATE))))
+    whole["Parameters"]["IdentityPool"] = {"Type": "String"}
+    whole["Resources"] = {"PersonalRole": whole["Resources"]["PersonalRole"]}
+    del whole["Outputs"]
+    return json.dumps(whole)
+
+
+@pytest.mark.parametrize("wanted", ["true", "false"])
+def test_the_stack_makes_the_role_where_it_is_wanted(aws, wanted):
+    """With its conditions and substitutions resolved, it is the role of `--identity-pool`."""
+    given = PARAMETERS | {"WithIdentityPool": wanted, "IdentityPool": "eu-west-1:POOL"}
+    boto3.client("cloudformation").create_stack(
+        StackName="sign-in",
+        TemplateBody=stripped(),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
+    )
+    iam = boto3.client("iam")
+
+    roles = iam.list_roles()["Roles"]
+
+    assert len(roles) == (1 if wanted == "true" else 0)
+    for role in roles:
+        name = role["RoleName"]
+        made = iam.get_role_policy(RoleName=name, PolicyName="objects")["PolicyDocument"]
+        assert document(made) == role_policy("acme-data")
+        assert document(role["AssumeRolePolicyDocument"]) == trust_policy("eu-west-1:POOL")
+
+
+def document(kept: Any) -> Any:
+    """A policy as moto keeps it: of a stack, as the text of a Python value."""
+    return ast.literal_eval(kept) if isinstance(kept, str) else kept
+
+
+def test_cognito_takes_the_properties_of_the_template(aws, resources):
+    """Its API has them under the same names: names, types and choices are checked by its model."""
+    given = {name: part["Properties"] for name, part in resources.items()}
+    idp = boto3.client("cognito-idp")
+    pool = given["UserPool"]
+    made = idp.create_user_pool(PoolName=pool.pop("UserPoolName"), **pool)["UserPool"]["Id"]
+    idp.create_user_pool_domain(Domain=PARAMETERS["DomainPrefix"], UserPoolId=made)
+    app = idp.create_user_pool_client(**{**given["AppClient"], "UserPoolId": made})
+    user = {**given["FirstUser"], "UserPoolId": made, "Username": PARAMETERS["FirstUserEmail"]}
+    user["UserAttributes"][0]["Value"] = PARAMETERS["FirstUserEmail"]
+    idp.admin_create_user(**user)
+    identities = given["IdentityPool"]
+    identities["CognitoIdentityProviders"][0] |= {
+        "ProviderName": f"cognito-idp.eu-west-1.amazonaws.com/{made}",
+        "ClientId": app["UserPoolClient"]["ClientId"],
+    }
+    identity = boto3.client("cognito-identity").create_identity_pool(**identities)
+
+    assert app["UserPoolClient"]["ClientSecret"]
+    assert identity["CognitoIdentityProviders"][0]["ServerSideTokenCheck"] is True
+
+
+@pytest.mark.parametrize(
+    ("url", "fine"),
+    [
+        ("https://s3.example.com", True),
+        ("http://localhost:8080", True),
+        ("https://s3.example.com/", False),
+        ("http://s3.example.com", False),
+    ],
+)
+def test_a_public_url_that_cognito_would_refuse_is_refused_by_both(url, fine):
+    """A slash at its end would make a callback URL that nobody sends."""
+    formation = cfn_yaml.load(str(TEMPLATE))["Parameters"]["PublicUrl"]["AllowedPattern"]
+    form = re.search(r'regex\("([^"]+)"', (AWS / "terraform" / "variables.tf").read_text())
+
+    assert form is not None
+    assert bool(re.fullmatch(str(formation), url)) is fine
+    assert bool(re.search(form[1], url)) is fine
+
+
+# Terraform
+
+
+def test_terraform_names_only_what_it_declares_and_declares_only_what_it_names():
+    """Variables, locals, data and resources: a misspelt one would be seen by a user first."""
+    text = "\n".join(
+        re.sub(r"#.*|^\s*(?:description|error_message)\s*=.*", "", path.read_text(), flags=re.M)
+        for path in (AWS / "terraform").glob("*.tf")
+    )
+    declared = set(re.findall(r'^variable "(\w+)"', text, re.M))
+    named = set(re.findall(r"\bvar\.(\w+)", text))
+    blocks = {
+        f"{'data.' if kind == 'data' else ''}{one}.{name}"
+        for kind, one, name in re.findall(r'^(resource|data) "(\w+)" "(\w+)"', text, re.M)
+    }
+    used = set(re.findall(r"\b((?:data\.)?aws_\w+\.\w+)", text))
+    local = re.search(r"^locals \{(.*?)^\}", text, re.M | re.S)
+
+    assert named == declared
+    assert used <= blocks
+    assert local is not None
+    assert set(re.findall(r"\blocal\.(\w+)", text)) == set(re.findall(r"^  (\w+) ", local[1], re.M))
+    for name in blocks:
+        assert name in used or name.startswith("aws_"), f"{name} serves nothing"
+
+
+def test_both_give_the_five_values_that_init_asks_for(terraform):
+    """Under the names that its options have; the secret, which CloudFormation cannot, by Terraform."""
+    formation = set(cfn_yaml.load(str(TEMPLATE))["Outputs"])
+    form = set(re.findall(r'^output "(\w+)"', (AWS / "terraform" / "outputs.tf").read_text(), re.M))
+
+    assert formation == {"Region", "UserPoolId", "ClientId", "Bucket", "IdentityPoolId"}
+    assert {snake(name) for name in formation} | {"client_secret"} == form
