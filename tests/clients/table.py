@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ class Client:
     """The Debian package whose program it is."""
     command: str = ""
     """The program of that package."""
+    device: str = ""
+    """What the program opens that not every machine has."""
     version: tuple[str, ...] = ()
     """Command that prints the version, for those that are not from PyPI or npm."""
     quick: tuple[tuple[str, str], ...] = ()
@@ -40,6 +43,8 @@ class Client:
         """Why it cannot run here, for what this program does not install itself."""
         if self.debian and shutil.which(self.command) is None:
             return f"not installed (Debian: {self.debian})"
+        if self.device and not os.access(self.device, os.R_OK | os.W_OK):
+            return f"no {self.device} here"
         if self.npm and shutil.which("npm") is None:
             return "not installed (Debian: npm)"
         return None
@@ -105,6 +110,7 @@ CLIENTS: tuple[Client, ...] = (
         program="s3fs_fuse.py",
         debian="s3fs",
         command="s3fs",
+        device="/dev/fuse",
         version=("s3fs", "--version"),
     ),
 )

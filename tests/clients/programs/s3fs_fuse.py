@@ -13,6 +13,7 @@ from _operations import (
     ACCESS_KEY,
     BUCKET,
     ENDPOINT,
+    PREFIX,
     SECRET_KEY,
     TOKEN,
     Store,
@@ -23,13 +24,11 @@ from _operations import (
 
 class S3fsFuse(Store):
     lacks: ClassVar[dict[str, str]] = {
-        "copy": "a file system copies by reading and writing",
         "presign": "a file system makes no links",
     }
 
     def open(self) -> None:
         self.mount = Path(tempfile.mkdtemp(prefix="matrix-mount-"))
-        self.cache = tempfile.mkdtemp(prefix="matrix-cache-")
         options = (
             f"url={ENDPOINT}",
             "use_path_request_style",
@@ -37,7 +36,6 @@ class S3fsFuse(Store):
             "endpoint=us-east-1",
             "multipart_size=5",
             "stat_cache_expire=1",
-            "compat_dir",
         )
         environment = {**os.environ, "AWSACCESSKEYID": ACCESS_KEY, "AWSSECRETACCESSKEY": SECRET_KEY}
         session: tuple[str, ...] = ()
@@ -60,8 +58,11 @@ class S3fsFuse(Store):
             time.sleep(0.1)
 
     def close(self) -> None:
-        run("fusermount", "-u", str(self.mount))
+        if self.mount.is_mount():
+            run("fusermount", "-u", str(self.mount))
+        self.child.terminate()
         self.child.wait(15)
+        self.mount.rmdir()
 
     def put(self, key: str, path: str) -> None:
         target = self.mount / key
@@ -79,6 +80,13 @@ class S3fsFuse(Store):
     def list(self, prefix: str) -> list[str]:
         found = (self.mount / prefix).rglob("*")
         return [str(one.relative_to(self.mount)) for one in found if one.is_file()]
+
+    def check_copy(self) -> None:
+        """A file that is renamed is copied on the server, and then deleted."""
+        source, target = self.mount / PREFIX / "named", self.mount / PREFIX / "renamed"
+        source.write_bytes(b"x")
+        source.rename(target)
+        assert target.read_bytes() == b"x"
 
     def delete(self, keys: list[str]) -> None:
         for key in keys:
