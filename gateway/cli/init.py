@@ -159,7 +159,7 @@ def init(
         option = _OPTIONS.get(problems[0].path, problems[0].path)
         raise click.BadParameter(problems[0].message, param_hint=option)
     _write(files, directory, force=force)
-    _finish(directory, offline=offline)
+    _finish(directory, offline=offline, registered=create_cognito)
 
 
 def _asked(value: str | None, text: str, default: str | None = None) -> str:
@@ -213,26 +213,31 @@ def _create_cognito(
 
 
 def _write(files: Sequence[File], directory: Path, *, force: bool) -> None:
-    there = [directory / file.name for file in files if (directory / file.name).exists()]
-    if there and not force:
-        for path in there:
-            click.echo(f"{path} is there already; --force writes over it", err=True)
+    other = [file for file in files if file.differs(directory)]
+    if other and not force:
+        for file in other:
+            click.echo(
+                f"{directory / file.name} is there already, and says something else; "
+                "--force writes over it",
+                err=True,
+            )
         raise SystemExit(WRONG_INPUT)
     for file in files:
-        path = directory / file.name
-        if file.kept and path in there:
-            continue
-        file.write(directory)
-        click.echo(f"wrote {path}")
+        if file in other or not (directory / file.name).exists():
+            file.write(directory)
+            click.echo(f"wrote {directory / file.name}")
+        else:
+            click.echo(f"kept {directory / file.name}")
 
 
-def _finish(directory: Path, *, offline: bool) -> None:
+def _finish(directory: Path, *, offline: bool, registered: bool) -> None:
     """Checked as `gateway check` does, the provider asked, and what is left to do said."""
     path = directory / "gateway.yaml"
     snapshot = snapshot_of(path)
     click.echo(f"{path}: {summary(snapshot)}")
     server = snapshot.config.server
-    click.echo("\nRegister at the identity provider, exactly so:")
+    done = "Registered" if registered else "Register"
+    click.echo(f"\n{done} at the identity provider, exactly so:")
     click.echo(f"  callback URL:  {server.callback_url}")
     click.echo(f"  sign-out URL:  {server.signed_out_url}")
     failed = False

@@ -63,6 +63,11 @@ class File:
     kept: bool = False
     """One that is there already stays as it is."""
 
+    def differs(self, directory: Path) -> bool:
+        """Another text is there in its place, and would be lost."""
+        path = directory / self.name
+        return path.exists() and not self.kept and path.read_text() != self.text
+
     def write(self, directory: Path) -> None:
         """Writes it anew, with folders of its own; never into a file that others could read."""
         path = directory / self.name

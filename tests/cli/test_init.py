@@ -81,6 +81,18 @@ def test_nothing_is_written_over_unasked(init, tmp_path):
     assert "other-data" in (tmp_path / "policies" / "main.yaml").read_text()
 
 
+def test_the_same_again_changes_nothing(init, tmp_path):
+    """As the second run of --create-cognito must be able to."""
+    init()
+    before = {path: path.stat().st_ino for path in tmp_path.rglob("*") if path.is_file()}
+
+    again = init()
+
+    assert again.exit_code == DONE, again.output
+    assert again.stdout.count("kept ") == len(before) == 4
+    assert {path: path.stat().st_ino for path in before} == before
+
+
 def test_what_is_not_given_is_asked_for(init, tmp_path):
     """In the order of the guide; the secret is not echoed."""
     result = init(
