@@ -79,7 +79,8 @@ class Issuer:
     async def look_again(self, kid: str | None, now: datetime) -> bool:
         """Whether the keys were fetched anew for this key id; an error keeps the old ones."""
         name = kid or ""
-        if self._unknown.get(name):
+        # While a fetch is under way its answer is everybody's: a rotation is met by many at once.
+        if self._unknown.get(name) and not self._flight.running("keys"):
             return False
         self._unknown.put(name, True)
         try:

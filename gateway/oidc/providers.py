@@ -14,6 +14,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -291,21 +292,20 @@ def read_metadata(document: object, given: Provider) -> Metadata:
     if not isinstance(issuer, str) or issuer not in allowed:
         problem = f"the document's issuer is {issuer!r:.200}, configured is {given.issuer!r}: they must be equal to the letter"
         raise ProviderError(PROVIDER_ANSWER, problem=problem)
-    required = ["jwks_uri"]
-    if given.login:
-        required += ["authorization_endpoint", "token_endpoint"]
-    authorization = _endpoint(document, "authorization_endpoint", given.login)
+    # Only a provider on loopback has endpoints there: another's would reach what else listens here.
+    endpoint = partial(_endpoint, document, here=given.issuer.startswith("http://"))
+    authorization = endpoint("authorization_endpoint", required=given.login)
     cognito = given.kind.logout is Logout.COGNITO
     return Metadata(
         issuer=issuer,
-        jwks_uri=_endpoint(document, "jwks_uri", True),
+        jwks_uri=endpoint("jwks_uri", required=True),
         authorization_endpoint=authorization,
-        token_endpoint=_endpoint(document, "token_endpoint", given.login),
-        userinfo_endpoint=_endpoint(document, "userinfo_endpoint"),
+        token_endpoint=endpoint("token_endpoint", required=given.login),
+        userinfo_endpoint=endpoint("userinfo_endpoint"),
         # Cognito has named its logout only since 2024, and its revocation not everywhere.
-        end_session_endpoint=_endpoint(document, "end_session_endpoint")
+        end_session_endpoint=endpoint("end_session_endpoint")
         or (_beside(authorization, "/logout") if cognito else ""),
-        revocation_endpoint=_endpoint(document, "revocation_endpoint")
+        revocation_endpoint=endpoint("revocation_endpoint")
         or (_beside(authorization, "/oauth2/revoke") if cognito else ""),
         algorithms=_algorithms(document, given.kind),
         secret_in_body=_secret_in_body(document),
@@ -314,17 +314,17 @@ def read_metadata(document: object, given: Provider) -> Metadata:
     )
 
 
-def _endpoint(document: Mapping[str, Any], name: str, required: bool = False) -> str:
+def _endpoint(document: Mapping[str, Any], name: str, *, here: bool, required: bool = False) -> str:
     value = document.get(name)
     if value is None and not required:
         return ""
-    if not isinstance(value, str) or not usable_url(value):
+    if not isinstance(value, str) or not usable_url(value, here=here):
         raise ProviderError(PROVIDER_ANSWER, problem=f"{name} is not an https address")
     return value
 
 
-def usable_url(value: str) -> bool:
-    """https, or http to this machine itself; without user, fragment or blanks."""
+def usable_url(value: str, *, here: bool = True) -> bool:
+    """https, or where it may be `here` http to this machine; without user, fragment or blanks."""
     if len(value) > URL_MAX or not value.isascii() or any(c <= " " for c in value):
         return False
     try:
@@ -334,7 +334,7 @@ def usable_url(value: str) -> bool:
         return False
     if not url.hostname or "@" in url.netloc or "\\" in value or url.fragment:
         return False
-    return url.scheme == "https" or (url.scheme == "http" and loopback(url.hostname))
+    return url.scheme == "https" or (here and url.scheme == "http" and loopback(url.hostname))
 
 
 def loopback(host: str) -> bool:

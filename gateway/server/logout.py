@@ -189,13 +189,15 @@ class Logout:
         except TokenError as bad:
             log.warning("logout token refused", extra={"reason": bad.reason.code})
             return _logout_answer(400)
-        if await self._sessions.seen_before(issuer, token.jti, token.expires + flow.LOGIN_TTL):
+        if await self._sessions.used(issuer, token.jti):
             log.warning("logout token refused", extra={"reason": "replayed", "issuer": issuer})
             return _logout_answer(400)
         if token.sid:
             await self._sessions.end_provider_session(issuer, token.sid)
         else:
             await self._sessions.end_everywhere(issuer, token.subject, ex.now)
+        # Only now: where the store failed on the way, the provider may send the token again.
+        await self._sessions.use(issuer, token.jti, token.expires + flow.LOGIN_TTL)
         log.info("signed out by the provider", extra={"issuer": issuer})
         return _logout_answer(200)
 

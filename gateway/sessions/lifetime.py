@@ -18,7 +18,7 @@ from typing import Any
 
 from gateway.caches import Cache
 from gateway.errors import LoginError, StateError
-from gateway.identity import Identity, Method, Proof, Secret
+from gateway.identity import SERVICE_ISSUER, Identity, Method, Proof, Secret
 from gateway.keyring import random_token
 from gateway.sessions import records
 from gateway.sessions.records import Owners, Record, Records
@@ -309,10 +309,13 @@ class Sessions:
             await self.revocations.deny_session(sid, ends)
             await self._records.delete(sid)
 
-    async def seen_before(self, issuer: str, jti: str, expires: datetime) -> bool:
-        """Whether this logout token was used already; it counts as used from now on (OID-15)."""
-        name = f"jti/{subject_key(issuer, jti)}"
-        return not await self._store.add(name, b"1", expires=expires)
+    async def used(self, issuer: str, jti: str) -> bool:
+        """Whether this logout token has done its work already (OID-15)."""
+        return await self._store.get(_logout_token(issuer, jti)) is not None
+
+    async def use(self, issuer: str, jti: str, expires: datetime) -> None:
+        """Counts it as used, once everything that it ends has ended."""
+        await self._store.put(_logout_token(issuer, jti), b"1", expires=expires)
 
     # -- questions -------------------------------------------------------------------------------
 
@@ -326,21 +329,41 @@ class Sessions:
 
     async def record(self, proof: Proof, now: datetime) -> Record | None:
         """All that is kept of the session of this proof; None where that is nothing."""
-        if proof.session_id is None or proof.ticket is None or proof.expires is None:
+        holder = _holder(proof)
+        return None if holder is None else await self._records.read(holder, now)
+
+    async def current(self, proof: Proof, now: datetime) -> Proof | None:
+        """
+        A proof of earlier, with the claims that count now; None where it has ended (S3-13).
+
+        For what goes on without anybody asking anew: jobs, archives. A session's claims are renewed
+        as they are when a request comes; a key's are its owner's. Raises StateError.
+        """
+        if await self.revoked(proof, now):
             return None
-        holder = Session(
-            sid=proof.session_id,
-            ticket=proof.ticket.reveal(),
-            provider=proof.identity.issuer,
-            subject=proof.identity.subject,
-            claims={},
-            digest="",
-            began=0,
-            ends=int(proof.expires.timestamp()),
-            active=0,
-            due=0,
-        )
-        return await self._records.read(holder, now)
+        match proof.method:
+            case Method.SESSION:
+                identity = await self._identity_of_session(proof, now)
+            case Method.BASIC if proof.identity.issuer != SERVICE_ISSUER:
+                identity = await self.owner(proof.identity.issuer, proof.identity.subject, now)
+            case _:
+                return proof
+        if identity is None:
+            return None
+        narrowed = proof.identity.narrowed
+        return replace(proof, identity=replace(identity, narrowed=narrowed, expires=proof.expires))
+
+    async def _identity_of_session(self, proof: Proof, now: datetime) -> Identity | None:
+        holder = _holder(proof)
+        if holder is None:
+            return None
+        try:
+            session = await self._current(holder, self._terms(), now)
+        except LoginError as grown:
+            log.warning("session ended: its claims have grown", extra={"problem": grown.sentence})
+            return None
+        found = None if session is None else self._proof(session)
+        return None if found is None else found.identity
 
     async def id_token(self, proof: Proof, now: datetime) -> Secret | None:
         """The person's ID token, for credentials that are had in exchange for one; None without."""
@@ -360,6 +383,28 @@ class Sessions:
         if owner is None or not owner.stands(now, terms.unconfirmed):
             return None
         return self._identify(issuer, owner.claims)
+
+
+def _holder(proof: Proof) -> Session | None:
+    """What opens the record of the session of this proof; None where it has none."""
+    if proof.session_id is None or proof.ticket is None or proof.expires is None:
+        return None
+    return Session(
+        sid=proof.session_id,
+        ticket=proof.ticket.reveal(),
+        provider=proof.identity.issuer,
+        subject=proof.identity.subject,
+        claims={},
+        digest="",
+        began=0,
+        ends=int(proof.expires.timestamp()),
+        active=0,
+        due=0,
+    )
+
+
+def _logout_token(issuer: str, jti: str) -> str:
+    return f"jti/{subject_key(issuer, jti)}"
 
 
 def _standing(session: Session, terms: Terms, now: datetime) -> Session | None:

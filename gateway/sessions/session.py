@@ -23,6 +23,7 @@ FORMAT = 1
 COOKIE_MAX = 4096  # bytes with name and attributes: what RFC 6265 section 6.1 asks of browsers
 LOGIN_TTL = timedelta(minutes=10)  # long enough for a second factor, short for a shared computer
 REISSUE = 0.1  # of the idle time: how old the last activity grows before the cookie says so
+DUE_MIN = 5.0  # seconds: with clocks far apart, tokens that seem to end at once make no storm
 LARGEST = 3  # claims named to somebody whose claims do not fit
 
 
@@ -205,4 +206,4 @@ def due_at(expires: datetime | None, now: datetime, chance: float) -> int:
     life = hour if expires is None else max(0.0, min(hour, (expires - now).total_seconds()))
     # A token of two minutes or less is renewed at half its life, not at every request.
     life -= min(60.0, life / 2)
-    return int(now.timestamp() + life * (1 - 0.1 * chance))
+    return int(now.timestamp() + max(DUE_MIN, life * (1 - 0.1 * chance)))

@@ -78,6 +78,17 @@ async def test_oid_7_a_rotation_seconds_after_the_first_fetch_is_followed(issuer
     assert (await issuer.keys(NOW)).keys[0].kid == new["kid"]
 
 
+async def test_oid_7_all_who_meet_a_new_key_at_once_wait_for_the_one_fetch(issuer, fetch):
+    """Fifty pods whose tokens bear tomorrow's key: none is refused because another was first."""
+    await issuer.keys(NOW)
+    first = fetch.keys
+
+    found = await asyncio.gather(*(issuer.look_again("new", NOW) for _ in range(50)))
+
+    assert all(found)
+    assert fetch.keys - first == 1
+
+
 async def test_oid_7_an_unknown_kid_is_remembered(issuer, fetch):
     """The same one does not spend the budget twice."""
     await issuer.keys(NOW)

@@ -173,6 +173,16 @@ def test_tokens_alone_need_keys_alone():
     assert not tokens_only.login and tokens_only.accepted_audiences == {"s3"}
 
 
+@pytest.mark.parametrize("name", ["jwks_uri", "token_endpoint", "end_session_endpoint"])
+def test_ssr_1_a_provider_out_there_cannot_point_at_this_machine(name):
+    """Plain http to loopback is for a provider that is on loopback itself."""
+    document = {**GOOD, name: "http://127.0.0.1:9090/metrics"}
+    with pytest.raises(ProviderError) as caught:
+        read_metadata(document, given())
+
+    assert name in caught.value.detail["problem"]
+
+
 def test_cognito_has_logout_and_revocation_where_its_document_is_silent():
     """Beside the authorization endpoint."""
     made = read_metadata(GOOD, given(kind="cognito"))

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gateway.errors import ApiError
+from gateway.errors import ApiError, StateError
 from gateway.identity import Identity, Method, Proof
 from gateway.observe.audit import AuditEvent
 from gateway.server.exchange import Exchange
@@ -219,6 +219,28 @@ async def test_oid_15_the_provider_ends_one_session_or_all(idp, browser, world):
     assert await back(browser, logout_token=token) == 200
     assert await back(browser, logout_token=token) == 400
     assert (await other.who()).status == 401
+
+
+async def test_oid_15_a_logout_that_the_store_did_not_take_may_be_sent_again(
+    idp, browser, world, monkeypatch
+):
+    """The provider tries again with the same token, which has ended nothing yet."""
+    world.reload({"kind": "keycloak", "backchannel_logout": True})
+    idp.claims = put(sid="op-1")
+    await browser.login()
+    token = idp.logout_token(sub="user-1", sid="op-1")
+    store = world.gateway.store
+
+    async def away(key: str) -> bytes | None:
+        raise StateError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "take", away)
+        assert await back(browser, logout_token=token) == 503
+
+    assert await back(browser, logout_token=token) == 200
+    assert (await browser.who()).status == 401
+    assert await back(browser, logout_token=token) == 400
 
 
 async def test_oid_15_a_forged_logout_token_ends_nothing(idp, browser, world):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import LOGIN_TOO_BIG, LoginError, StateError
-from gateway.identity import Method, Secret
+from gateway.identity import Method, Secret, Statement
 from gateway.keyring import Keyring
 from tests.hostile_provider import Reply
 from tests.login_world import KEY, Keep
@@ -151,9 +151,10 @@ async def test_oid_15_a_logout_token_is_good_once(world):
     """By issuer and id."""
     sessions, soon = world.process().sessions, world.clock() + timedelta(minutes=2)
 
-    assert not await sessions.seen_before("corp", "j", soon)
-    assert await sessions.seen_before("corp", "j", soon)
-    assert not await sessions.seen_before("other", "j", soon)
+    assert not await sessions.used("corp", "j")
+    await sessions.use("corp", "j", soon)
+    assert await sessions.used("corp", "j")
+    assert not await sessions.used("other", "j")
 
 
 async def test_ses_5_claims_that_do_not_fit_end_the_login_before_anything_is_written(world):
@@ -285,6 +286,43 @@ async def test_key_4_a_revoked_key_is_revoked(world):
     await gateway.sessions.revoke_key("GWT1", world.clock() + timedelta(hours=1))
 
     assert await gateway.sessions.revoked(key, world.clock())
+
+
+async def test_s3_13_what_goes_on_alone_has_the_claims_of_the_moment(world):
+    """A job's proof: renewed at the provider as for a request, narrowed as before, ended when over."""
+    gateway = world.process()
+    begun = await world.begin(gateway)
+    narrowed = ((Statement(actions=("s3:GetObject",), buckets=("data",), keys=("a/**",)),),)
+    earlier = replace(begun.proof, identity=replace(begun.proof.identity, narrowed=narrowed))
+    world.idp.groups = ["others"]
+    now = world.clock.forward(minutes=59)
+    proof = await gateway.sessions.current(earlier, now)
+
+    assert proof is not None and proof.identity.groups == ("others",)
+    assert proof.identity.narrowed == narrowed
+    assert (proof.session_id, proof.issued) == (earlier.session_id, earlier.issued)
+    world.store.away = True
+    with pytest.raises(StateError):
+        await gateway.sessions.current(earlier, now + timedelta(hours=1))
+    world.store.away = False
+    await gateway.sessions.end(begun.proof, now)
+    assert await gateway.sessions.current(earlier, now) is None
+
+
+async def test_s3_13_a_keys_job_has_its_owners_claims(world):
+    """Until the provider says no; other proofs stay what they are while they are not revoked."""
+    gateway = world.process()
+    begun = await world.begin(gateway)
+    now = world.clock()
+    key: Any = replace(
+        begun.proof, session_id=None, ticket=None, key_id="GWP1", method=Method.BASIC
+    )
+    proof = await gateway.sessions.current(key, now)
+
+    assert proof is not None and proof.identity.claims["name"] == "Ada"
+    assert await gateway.sessions.current(key, now + timedelta(days=31)) is None
+    bearer = replace(key, method=Method.BEARER, key_id=None)
+    assert await gateway.sessions.current(bearer, now) is bearer
 
 
 async def test_ses_7_changed_rules_meet_the_records_claims_while_the_provider_is_away(world):

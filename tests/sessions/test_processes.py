@@ -21,6 +21,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from gateway.sessions.session import DUE_MIN
 from tests.hostile_provider import HostileProvider
 from tests.processes import NAVIGATION, Serving, free_port, serving
 from tests.state.test_redis import SERVER, running
@@ -216,9 +217,9 @@ async def test_ses_9_who_signs_out_at_one_process_is_refused_by_the_other(world:
 async def test_ses_8_two_hundred_requests_of_one_stale_session_cause_one_refresh(world: World):
     """Against rotation without grace: a second redemption would log the person out."""
     world.idp.rotation = True
-    world.idp.life = timedelta(seconds=4)  # current for two: see due_at
+    world.idp.life = timedelta(seconds=8)  # whose claims count for DUE_MIN
     cookie = await world.sign_in()
-    await asyncio.sleep(2.1)
+    await asyncio.sleep(DUE_MIN + 0.1)
     world.idp.life = timedelta(hours=1)
     world.idp.delays["/token"] = 0.5
     before = world.idp.count("/token")
