@@ -20,10 +20,10 @@ from gateway.errors import ConfigError
 from gateway.identity import SERVICE_ISSUER, Identity, Secret
 from gateway.keyring import Keyring
 from gateway.policy import lint
-from gateway.policy.explain import run_tests
 from gateway.policy.load import Compiled, Names, compile_policy
 from gateway.policy.match import Keeper, index_of
 from gateway.policy.model import Policy
+from gateway.policy.questions import run_tests
 from gateway.s3.request import Hosts
 
 ANY_HOST = "*"

@@ -7,11 +7,11 @@ from typing import Any
 
 from gateway.config.positions import Problem, read
 from gateway.identity import ANONYMOUS_IDENTITY, Identity
-from gateway.policy.explain import ask
 from gateway.policy.language import question
 from gateway.policy.load import Names, compile_policy
 from gateway.policy.match import bind
 from gateway.policy.model import Entitlements, Policy
+from gateway.policy.questions import ask
 
 NAMES = Names(
     upstreams=frozenset({"aws", "minio"}),

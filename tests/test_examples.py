@@ -9,8 +9,8 @@ import pytest
 
 from gateway.config.load import load
 from gateway.config.positions import read
-from gateway.policy.explain import run_tests
 from gateway.policy.load import Names, compile_policy
+from gateway.policy.questions import run_tests
 from gateway.snapshot import Snapshot
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,9 +10,9 @@ from gateway.config.load import load
 from gateway.config.model import Server
 from gateway.errors import ConfigError
 from gateway.identity import SERVICE_ISSUER
-from gateway.policy.explain import ask
 from gateway.policy.language import question
 from gateway.policy.match import bind
+from gateway.policy.questions import ask
 from gateway.snapshot import Snapshot, hosts_of
 
 ENVIRONMENT = {

@@ -22,7 +22,7 @@ from gateway.config.model import Config
 from gateway.config.positions import did_you_mean
 from gateway.errors import ConfigError
 from gateway.identity import ANONYMOUS_IDENTITY, SERVICE_ISSUER, Identity
-from gateway.policy import explain
+from gateway.policy import explain, questions
 from gateway.policy.language import question
 from gateway.policy.load import schema as policy_schema
 from gateway.policy.match import bind
@@ -146,7 +146,7 @@ def explain_command(config_path: Path, claims: Any, as_json: bool, words: tuple[
     snapshot = snapshot_of(config_path)
     identity = identity_from(_claims(claims), snapshot.config)
     entitlements = bind(snapshot.policy, identity)
-    decision = explain.ask(entitlements, asked)
+    decision = questions.ask(entitlements, asked)
     looked_at = list(explain.looked_at(snapshot.policy, identity))
     if as_json:
         answer = {"question": str(asked), **explain.as_json(decision), "rules": looked_at}
@@ -229,7 +229,7 @@ def who_can_command(config_path: Path, as_json: bool, words: tuple[str, ...]) ->
     gateway policy who-can GetObject home/a.txt
     """
     asked = _question(words)
-    rows = explain.who_can(snapshot_of(config_path).policy, asked)
+    rows = questions.who_can(snapshot_of(config_path).policy, asked)
     if as_json:
         click.echo(
             json.dumps({"question": str(asked), "rules": rows}, indent=2, ensure_ascii=False)

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.identity import Statement
-from gateway.policy import explain
+from gateway.policy import explain, questions
 from gateway.policy.evaluate import judge
-from gateway.policy.language import question
 from gateway.policy.match import bind
 from gateway.s3.operations import VERBS, On, Requirement
 from gateway.s3.request import ObjectName
@@ -127,39 +126,6 @@ def test_ui_what_a_place_allows_is_what_the_evaluator_says(prefix, bucket):
         assert (verb in told) == judge(entitlements, need).granted
 
 
-def test_a_policys_own_tests_run():
-    """What holds says nothing; what does not says who, what and why."""
-    assert explain.run_tests(compiled(POLICY)) == []
-
-    failed = explain.run_tests(
-        compiled(POLICY.replace("may: [GetObject home/x,", "may: [GetObject home2/x,"))
-    )
-
-    assert len(failed) == 1
-    assert str(failed[0]).startswith(
-        "main.yaml:18:3: tests[0]: al at corp may not GetObject home2/x: "
-    )
-
-
-def test_who_can_names_the_rules_and_those_they_are_about():
-    """Grants and denies of every rule that speaks of the place."""
-    rows = explain.who_can(compiled(POLICY), question("DeleteObject home/archive/x"))
-
-    assert [(row["rule"], row["gives"], row["forbids"]) for row in rows] == [
-        ("home folders", ["s3:DeleteObject"], []),
-        ("nobody deletes the archive", [], ["s3:DeleteObject"]),
-    ]
-    assert rows[0]["who"] == "the issuer is `corp` and `cognito:groups` contains `staff`"
-
-
-def test_who_can_knows_that_a_claim_is_one_segment():
-    """Keys made of claims match whatever the claim may be."""
-    policy = one_grant(keys=["home/${claims.sub}/**"])
-
-    assert explain.who_can(policy, question("GetObject data/home/anyone/x"))[0]["claims"] == ["sub"]
-    assert explain.who_can(policy, question("GetObject data/home/x")) == []
-
-
 def test_every_rule_is_looked_at_and_says_what_was_missing():
     """Which claim it was, and what it holds."""
     rows = {
@@ -180,7 +146,7 @@ def test_an_explanation_reads_as_it_stands_there(path):
     text = path.read_text()
     given = parts(text)
     policy = compiled(given["policy"])
-    identity = explain.identity_of(json.loads(given["claims"]))
+    identity = questions.identity_of(json.loads(given["claims"]))
 
     decision = decided(policy, identity, given["question"].strip())
     said = {
@@ -194,27 +160,6 @@ def test_an_explanation_reads_as_it_stands_there(path):
         path.write_text(text.partition("--- expected\n")[0] + "--- expected\n" + shown)
     else:
         assert shown == given["expected"]
-
-
-def test_questions_may_name_actions_and_what_is_never_allowed():
-    """An IAM action is asked of a key, a prefix or a bucket; some operations are refused whatever is granted."""
-    policy = one_grant(allow=["s3:*"])
-
-    for asked in ("s3:GetObjectAcl data/x", "s3:ListBucket data", "s3:PutBucketPolicy data"):
-        assert decided(policy, somebody(), asked).allowed
-    assert not decided(policy, somebody(), "CreateSession data").allowed
-    assert not decided(
-        one_grant(keys=["a/**"], allow=["s3:*"]), somebody(), "s3:PutBucketPolicy data"
-    ).allowed
-
-
-def test_a_test_about_nobody_says_so():
-    """Where it fails."""
-    text = POLICY.replace("  may_not: [PutObject inbox/x]", "  may: [PutObject inbox/x]")
-
-    failed = explain.run_tests(compiled(text))
-
-    assert "nobody in particular may not PutObject inbox/x" in str(failed[0])
 
 
 def test_rules_for_strangers_are_looked_at_too():
@@ -247,15 +192,4 @@ def test_a_narrowing_is_told_at_its_place():
     assert explain.at(entitlements, "data", "a/")["allow"] == ["s3:GetObject"]
     assert explain.at(entitlements, "data", "b/")["denied"]["read"].startswith(
         "The key or link used"
-    )
-
-
-def test_who_can_list_a_prefix():
-    """By grants that reach it."""
-    policy = one_grant(keys=["home/${claims.sub}/**"])
-
-    assert explain.who_can(policy, question("ListObjectsV2 data/home/"))
-    assert not explain.who_can(policy, question("ListObjectsV2 data/other/"))
-    assert explain.who_can(
-        one_grant(bucket="d*", target="x-${bucket}"), question("HeadBucket data")
     )
