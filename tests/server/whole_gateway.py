@@ -48,6 +48,10 @@ rules:
     grants:
       - {bucket: data, upstream: s3, target: real/team/, credentials: shared, allow: [list, read, write, delete, versions]}
       - {bucket: plain, upstream: s3, target: plain, credentials: shared, allow: ["s3:*"]}
+  - name: anybody
+    match: {anonymous: true}
+    grants:
+      - {bucket: open, upstream: s3, target: real/open/, credentials: shared, allow: [list, read]}
   - name: readers
     match: {claims: {groups: {contains: read}}}
     grants:
