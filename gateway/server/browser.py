@@ -1,8 +1,9 @@
 """
-What an object's answer carries when a browser's cookie asked for it.
+What an object's answer carries when a browser may have asked for it.
 
 Objects are hostile and share the page's origin: nothing of theirs may run there. Whatever type
-was stored, and whatever `response-content-*` asks for, cannot lift this.
+was stored, and whatever `response-content-*` asks for, cannot lift this. What a cookie fetched is
+guarded; what a link alone can fetch (presigned, or public) keeps its type and runs nothing either.
 
 Sources: UIS-3, UIS-4, WEB-3, WEB-4, WEB-8; RFC 6266, RFC 8187.
 """
@@ -61,6 +62,20 @@ def check_destination(head: RequestHead) -> None:
         raise S3Error(
             s3.ACCESS_DENIED, "Objects are not given to scripts, styles, workers and plug-ins."
         )
+
+
+def by_link(head: RequestHead) -> bool:
+    """Could somebody be led to send this by clicking a link? SDKs sign in a header."""
+    return "authorization" not in head.headers
+
+
+def sandboxed(answer: Answer, head: RequestHead) -> Answer:
+    """The same answer, unable to run anything as the page's own host. Raises S3Error (AccessDenied)."""
+    if "service-worker" in head.headers:  # WEB-4
+        raise S3Error(s3.ACCESS_DENIED, "Objects are not given to workers.")
+    extra = (("content-security-policy", OBJECT_POLICY), ("x-content-type-options", "nosniff"))
+    headers = Headers((*answer.head.headers, *extra))
+    return Answer(head=ResponseHead(status=answer.head.status, headers=headers), body=answer.body)
 
 
 def guard(answer: Answer, head: RequestHead, key: str) -> Answer:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from gateway.errors import ApiError, GatewayError, StateError
-from gateway.message import RequestHead
+from gateway.message import Answer, RequestHead
 from gateway.observe import metrics
 from gateway.observe.audit import AuditEvent
 from gateway.observe.tracing import bind
@@ -26,7 +26,7 @@ from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
 from gateway.s3.request import host_name
 from gateway.server import wire
-from gateway.server.browser import check_destination, guard
+from gateway.server.browser import by_link, check_destination, guard, sandboxed
 from gateway.server.exchange import Exchange, Request
 from gateway.server.forms_upload import FormUploads, may_be_form
 from gateway.server.limits import SlowDown
@@ -217,16 +217,22 @@ class Front:
         body = wire.body_of(request)
         way = self._forms if may_be_form(head) else self._pipeline
         answer = await way.handle(head, body, ex)
-        proof = ex.proof
-        if proof is not None and proof.by_cookie:
-            try:
-                check_destination(head)
-            except S3Error:
-                await answer.body.close()
-                raise
-            answer = guard(answer, head, ex.event.key)
+        try:
+            answer = self._harmless(answer, head, ex)
+        except S3Error:
+            await answer.body.close()
+            raise
         ex.event.status = answer.status
         return await wire.send(request, answer, extra=_extra(ex), count=count)
+
+    def _harmless(self, answer: Answer, head: RequestHead, ex: Exchange) -> Answer:
+        """Nothing of an object's runs on the host that the session cookie belongs to (WEB-3)."""
+        if ex.proof is not None and ex.proof.by_cookie:
+            check_destination(head)
+            return guard(answer, head, ex.event.key)
+        if by_link(head) and not self._s3_only(head, ex):
+            return sandboxed(answer, head)
+        return answer
 
     async def _api(
         self, request: Request, head: RequestHead, path: str, ex: Exchange

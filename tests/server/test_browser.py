@@ -7,6 +7,7 @@ import pytest
 from gateway.message import Answer, Headers, RequestHead, ResponseHead
 from gateway.s3.errors import S3Error
 from gateway.server.browser import attachment, check_destination, guard
+from tests.server.whole_gateway import whole_gateway
 
 
 def head(**headers):
@@ -141,3 +142,29 @@ def test_uis_4_previews_and_downloads_are_served(destination):
 def test_web_8_a_download_name_brings_no_header_of_its_own(key, expected):
     """No line break, slash, backslash or quote gets into Content-Disposition."""
     assert attachment(key) == expected
+
+
+HOSTILE = b"<script>fetch('/api/keys', {method: 'POST'})</script>"
+
+
+@pytest.mark.parametrize("where", ["link", "public"])
+async def test_web_3_what_a_link_can_fetch_runs_nothing_on_the_pages_host(where, tmp_path):
+    """A presigned or public page of somebody's would else be script on the session's own origin."""
+    async with whole_gateway(tmp_path) as whole:
+        content = (("content-type", "text/html"),)
+        await whole.signed("PUT", "/data/x.html", HOSTILE, headers=content)
+        whole.upstream.objects["/real/open/x.html"] = whole.upstream.objects["/real/team/x.html"]
+        public = RequestHead(
+            method="GET", target="/open/x.html", headers=Headers([("host", whole.host)])
+        )
+        asked = whole.client().link("GET", "/data/x.html") if where == "link" else public
+        shown = await whole.ask(asked)
+        signed = await whole.signed("GET", "/data/x.html")
+        worker = await whole.ask(asked, b"", ("service-worker", "script"))
+
+    assert (shown.status, shown.body) == (200, HOSTILE)
+    assert shown.header("content-security-policy").startswith("sandbox; default-src 'none'")
+    assert shown.header("x-content-type-options") == "nosniff"
+    assert shown.header("content-type") == "text/html"
+    assert signed.header("content-security-policy") == ""
+    assert worker.status == 403
