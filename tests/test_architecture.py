@@ -47,7 +47,8 @@ IMPURE = {
     "secrets", "uuid", "logging", "subprocess", "sqlite3", "redis",
 }  # fmt: skip
 PURE = [
-    "message", "records", "identity", "errors", "config.model", "config.values", "config.positions",
+    "message", "records", "identity", "errors", "config.model", "config.section", "config.listeners",
+    "config.people", "config.storage", "config.values", "config.positions",
     "config.validate", "config.checks", "config.policyfile", "observe.audit", "s3.*",
     "sigv4.*", "policy.*", "oidc.providers", "oidc.flow", "oidc.tokens", "oidc.keyset", "sessions.session",
     "accesskeys.*", "upstream.resolve", "snapshot", "server.respond", "server.limits",
