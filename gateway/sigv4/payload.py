@@ -303,18 +303,37 @@ class Payload:
         The body to send by a plan, under the signature of the head that was made for it.
 
         Its iterator raises S3Error as soon as the body turns out not to be what was declared, and
-        has then not given all of it (CHK-16).
+        has then not given all of it (CHK-16). So does this, where all of the body is there already.
         """
         if plan.how == "untouched":
             return self._body if plan.length != 0 else NO_BODY
         if plan.how == "bytes":
             return BytesBody(plan.data)
+        whole = self._body.whole()
+        if whole is not None:
+            self._started = True
+            return BytesBody(self._at_once(whole, plan, signature))
         if plan.how == "resigned":
             return IterBody(self._resigned(_chain(signature)), plan.length)
         pieces = self._checked()
         if plan.framed:
             pieces = _framed(pieces, _chain(signature))
         return IterBody(pieces, plan.length)
+
+    def _at_once(self, whole: bytes, plan: Plan, signature: Signature) -> bytes:
+        """What the streams below give, from a body that is there: small ones mostly are."""
+        if plan.how == "resigned":
+            return _passed(self._resigner(_chain(signature)), whole)
+        sums = self._sums()
+        data = _passed(self._opener(sums), whole) if self._token.framed else whole
+        if len(data) != (self._decoded if self._token.framed else self._body.length):  # CHK-4
+            raise incomplete()
+        sums.update(data)
+        sums.compare()
+        if not plan.framed:
+            return data
+        framer = Framer(_chain(signature))
+        return b"".join([*framer.feed(data), *framer.finish()])
 
     # The streams
 
@@ -330,11 +349,13 @@ class Payload:
             sums.announce(name)
         return Opener(self._token, self._decoded, self._announced, self._theirs(), sums)
 
-    async def _resigned(self, ours: Chain) -> AsyncIterator[bytes]:
+    def _resigner(self, ours: Chain) -> Resigner:
         theirs = self._theirs()
         assert theirs is not None  # check() lets signed chunks pass with a seal only
-        frames = Resigner(self._token, self._decoded, self._announced, theirs, ours)
-        async for piece in self._through(frames):
+        return Resigner(self._token, self._decoded, self._announced, theirs, ours)
+
+    async def _resigned(self, ours: Chain) -> AsyncIterator[bytes]:
+        async for piece in self._through(self._resigner(ours)):
             yield piece
 
     async def _through(self, frames: Frames) -> AsyncIterator[bytes]:
@@ -381,6 +402,12 @@ class Payload:
 
 def _chain(signature: Signature) -> Chain:
     return Chain(signature.signing_key, signature.amz_date, signature.scope, signature.signature)
+
+
+def _passed(frames: Frames, whole: bytes) -> bytes:
+    frames.feed(whole)
+    frames.finish()
+    return b"".join(frames.out)
 
 
 async def _framed(pieces: AsyncIterator[bytes], ours: Chain) -> AsyncIterator[bytes]:
