@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, final
 
-from gateway.errors import UpstreamUnavailable
+from gateway.errors import UpstreamProtocolError, UpstreamUnavailable
 from gateway.message import Answer, Body
 from gateway.observe import metrics
 from gateway.upstream import Endpoint, Outbound
@@ -125,7 +125,15 @@ async def _converse(connection: Connection, method: str, start: bytes, body: Bod
     sender = asyncio.ensure_future(connection.send_body(body))
     sender.add_done_callback(lambda done: _sent(connection, done))
     try:
-        return await _answer(connection, answer)
+        found = await _answer(connection, answer)
+        if found.status < 300 and not sender.done():
+            # No success can be meant of what has not been sent; what was sent in this very
+            # moment comes to its end first.
+            await asyncio.sleep(0)
+            if not sender.done():
+                await found.body.close()
+                raise UpstreamProtocolError("upstream answered before it had the body")
+        return found
     finally:
         sender.cancel()
         await asyncio.wait([sender])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -49,6 +49,23 @@ from tests.contracts.scripted import (
 def certificate_authority() -> trustme.CA:
     """One for all tests: keys take time to make."""
     return trustme.CA()
+
+
+def early(answer: bytes) -> Callable[[Peer], Awaitable[None]]:
+    """An upstream that answers as soon as it has a head."""
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(answer)
+        await peer.closed()
+
+    return script
+
+
+async def stuck() -> AsyncIterator[bytes]:
+    """The body of a client that falls silent."""
+    yield b"x"
+    await asyncio.sleep(60)
 
 
 class TransportContract:
@@ -603,21 +620,22 @@ class TransportContract:
     ) -> None:
         """Nobody waits for a byte that will never come."""
 
-        async def script(peer: Peer) -> None:
-            await peer.head()
-            await peer.send(OK)
-            await peer.closed()
-
-        async def stuck() -> AsyncIterator[bytes]:
-            yield b"x"
-            await asyncio.sleep(60)
-
-        upstream.plays(script)
+        upstream.plays(early(OK.replace(b"200 OK", b"403 No")))
 
         async with asyncio.timeout(2):
             answer = await transport.send(upstream.endpoint, put(), IterBody(stuck()))
 
-        assert await whole(answer) == b"ok"
+        assert (answer.status, await whole(answer)) == (403, b"ok")
+
+    async def test_exp_6_an_early_success_is_none(
+        self, transport: Transport, upstream: Scripted
+    ) -> None:
+        """Who has not got the body cannot have stored it."""
+        upstream.plays(early(OK))
+
+        async with asyncio.timeout(2):
+            with pytest.raises(UpstreamProtocolError):
+                await transport.send(upstream.endpoint, put(), IterBody(stuck()))
 
     @pytest.mark.parametrize(
         "body",

@@ -1,0 +1,65 @@
+"""A gateway whose upstream misbehaves by script, with little patience; and what must hold afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gateway.app import App
+from gateway.demo.world import free_port
+from gateway.server.exchange import Exchange
+from tests.server.verifying_upstream import upstream
+from tests.server.whole_gateway import Whole, written
+
+PATIENCE = 0.2  # seconds of silence until the upstream is given up
+IMPATIENT = (
+    f"payload: passthrough, connect_timeout: {PATIENCE}s, head_timeout: {PATIENCE}s, "
+    f"idle_timeout: {PATIENCE}s, max_connections: 8"
+)
+
+
+@asynccontextmanager
+async def chaotic(folder: Path, *changes: tuple[str, str], more: str = "") -> AsyncIterator[Whole]:
+    """The whole gateway; `changes` are made to its gateway.yaml, and `more` stands at its end."""
+    async with upstream() as behind:
+        port = free_port()
+        config = written(folder, port=port, s3=behind.port)
+        text = config.read_text("utf-8")
+        for old, new in (("payload: passthrough", IMPATIENT), *changes):
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        config.write_text(text + more, "utf-8")
+        app = await asyncio.to_thread(App, config)
+        await app.start()
+        made = Whole(app, behind, port, folder)
+        try:
+            yield made
+        finally:
+            for connection in made.opened:
+                connection.close()
+            await app.stop()
+
+
+def open_exchanges() -> int:
+    """Requests that are still in memory, finished or not."""
+    gc.collect()
+    return sum(isinstance(thing, Exchange) for thing in gc.get_objects())
+
+
+async def recovers(whole: Whole) -> None:
+    """Nobody did anything, and all is well: a round trip works, and nothing of the past is held."""
+    whole.upstream.scripts.clear()
+    whole.upstream.objects.pop("/real/team/after", None)
+    assert (await whole.signed("PUT", "/data/after", b"all well")).status == 200
+    assert (await whole.signed("GET", "/data/after")).body == b"all well"
+    for connection in whole.opened:
+        connection.close()
+    whole.opened.clear()
+    async with asyncio.timeout(5):
+        while whole.app.limits.running or whole.app.serving.connections:
+            await asyncio.sleep(0.01)
+    busy = sum(count - idle for count, idle in whole.app.pool.counts().values())
+    assert (busy, open_exchanges()) == (0, 0)
