@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from gateway.caches import Cache, SingleFlight
-from gateway.errors import SESSION_ENDED, LoginError, ProviderError, TokenError
+from gateway.errors import SESSION_ENDED, LoginError, ProviderError, StateError, TokenError
 from gateway.identity import Identity, Secret
 from gateway.keyring import random_bytes
 from gateway.observe.metrics import REFRESHES
@@ -27,6 +27,7 @@ from gateway.sessions.session import Session, Terms, due_at
 from gateway.state import StateStore
 
 LOCK_TTL = timedelta(seconds=30)  # longer than a redemption can last (20 s), or two would happen
+WRITE_PAUSES = (0.2, 1.0)  # seconds before each further try, within what the lock has left
 OTHERS_WAIT = timedelta(seconds=5)  # for another replica's refresh; then the old claims stand
 PAUSE_MIN, PAUSE_MAX = 5, 60  # seconds between tries while the provider is away
 PAUSES = 10_000  # sessions that wait for their provider at once
@@ -154,6 +155,17 @@ class Refresher:
             raise Stand from away
         REFRESHES.add(session.provider, "ok")
         self._pauses.drop(session.sid)
+        return await self._kept(session, record, renewal, now)
+
+    async def _kept(
+        self, session: Session, record: Record, renewal: Renewal, now: datetime
+    ) -> Record | None:
+        """Written although the store may stumble: the old refresh token may be worth nothing now."""
+        for pause in WRITE_PAUSES:
+            try:
+                return await self._written(session, record, renewal, now)
+            except StateError:
+                await asyncio.sleep(pause)
         return await self._written(session, record, renewal, now)
 
     async def _written(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from gateway.errors import StateError
 from gateway.sessions import refresh
 from gateway.state.sqlite import SqliteStore
 from tests.hostile_provider import Reply, drop, put
@@ -192,6 +193,29 @@ async def test_ses_7_with_the_store_away_old_claims_stand_too(world):
 
     assert await gateway.sessions.open(cookie, now) is not None
     assert world.idp.count("/token") == 0
+
+
+async def test_ses_8_a_store_that_stumbles_loses_no_rotated_token(world, monkeypatch):
+    """What was redeemed is written once it can be: the provider takes the old token no more."""
+    monkeypatch.setattr(refresh, "WRITE_PAUSES", (0.01, 0.01))
+    world.idp.rotation = True
+    gateway = world.process()
+    cookie = await signed_in(world, gateway)
+    original, failures = world.store.put, 2
+
+    async def put(key: str, value: bytes, *, expires: datetime) -> None:
+        nonlocal failures
+        if key.startswith("session/") and failures:
+            failures -= 1
+            raise StateError("a master was just elected")
+        await original(key, value, expires=expires)
+
+    monkeypatch.setattr(world.store, "put", put)
+    for _ in range(2):
+        opened = await gateway.sessions.open(cookie, world.clock.forward(minutes=59))
+        cookie = value_of(opened.set_cookie)
+
+    assert (failures, world.idp.count("/token")) == (0, 2)
 
 
 async def test_a_logout_during_a_refresh_is_not_undone(world):
