@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gateway.demo.idp import Client, IdentityProvider
 from gateway.demo.world import USERS, free_port
@@ -136,17 +137,16 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}"
 
 
-@contextlib.contextmanager
-def gateway(
+def written(
     folder: Path,
     s3: str,
     *,
     more: str = "",
     public_url: str = "",
     provider: IdentityProvider | None = None,
-) -> Iterator[Gateway]:
+) -> Gateway:
     """
-    The gateway from files, as `gateway serve` runs it.
+    The gateway's files, for ports that are free; it does not run yet.
 
     `more` is added to the section `server`; without `public_url` it is the gateway's own address.
     """
@@ -175,9 +175,23 @@ def gateway(
             more=more,
         )
     )
+    return Gateway(port, admin, folder)
+
+
+@contextlib.contextmanager
+def gateway(folder: Path, s3: str, **settings: Any) -> Iterator[Gateway]:
+    """The gateway of `written`, as `gateway serve` runs it."""
+    made = written(folder, s3, **settings)
+    with served(made):
+        yield made
+
+
+@contextlib.contextmanager
+def served(made: Gateway) -> Iterator[subprocess.Popen[bytes]]:
+    """`gateway serve` with the files that are there."""
     command = (sys.executable, "-m", "gateway", "serve", "--config", "gateway.yaml")
-    with program(*command, port=port, cwd=folder):
-        yield Gateway(port, admin, folder)
+    with program(*command, port=made.port, cwd=made.folder) as process:
+        yield process
 
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
