@@ -248,7 +248,11 @@ class CredentialSources:
 def _settings(section: CredentialsConfig, config: Config) -> str:
     """Changes with anything in the configuration that shapes what a section gives."""
     lender = config.credentials.get(getattr(section, "source", None) or "")
-    text = repr([_plain(part) for part in (section, lender) if part is not None])
+    sections = [_plain(part) for part in (section, lender) if part is not None]
+    # A provider's name may come to mean another issuer, whose people are not those of before.
+    issuers = [(provider.name, provider.issuer_url) for provider in config.oidc]
+    regions = [(name, upstream.region) for name, upstream in config.upstreams.items()]
+    text = repr((sections, issuers, regions))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

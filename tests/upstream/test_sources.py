@@ -282,6 +282,19 @@ async def test_a_changed_configuration_gives_new_credentials(fake, build):
     assert other != first
 
 
+async def test_aws_4_a_provider_of_the_same_name_is_not_the_same_provider(fake, build):
+    """Where a name comes to mean another issuer, a subject of it is somebody else."""
+    section = {**ASSUME, "endpoint": fake.url}
+    sources = build(section)
+    first = await sources.get(GRANT, proof(), fake.now)
+    moved = configuration(section)
+    providers = [p.model_copy(update={"issuer": f"{p.issuer}-new"}) for p in moved.oidc]
+
+    sources.replace(moved.model_copy(update={"oidc": tuple(providers)}))
+
+    assert await sources.get(GRANT, proof(), fake.now) != first
+
+
 async def test_a_request_of_the_former_configuration_is_still_served(fake, build):
     """It began before the reload; of one long gone it is 503."""
     sources = build({**ASSUME, "endpoint": fake.url})
