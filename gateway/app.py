@@ -180,7 +180,7 @@ class App:
             clock=clock,
             new_request_id=tracing.request_id,
             sinks=(self.audit, self.webhooks),
-            revoked=self.sessions.revoked,
+            current=self.sessions.current,
         )
         self.jobs = Jobs(self.errands, self.store, slots)
         self.archives = Archives(self.errands, self.store, slots)

@@ -2,8 +2,8 @@
 Requests that the gateway makes in somebody's name: for jobs, archives and share links.
 
 Each goes through the pipeline as if it had arrived: judged by the policy of this moment,
-rewritten, signed, and written to the audit log with a note of what it was for (S3-13). Whether the
-proof behind it still stands is asked again every few seconds.
+rewritten, signed, and written to the audit log with a note of what it was for (S3-13). Who the
+proof behind it shows, and whether it still stands, is asked again every few seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from gateway.errors import ApiError, GatewayError
+from gateway.errors import ApiError, GatewayError, StateError
 from gateway.message import (
     NO_BODY,
     Answer,
@@ -46,11 +46,12 @@ if TYPE_CHECKING:
     from gateway.server.pipeline import Pipeline
     from gateway.snapshot import Snapshot
 
-STILL_STANDS = timedelta(seconds=3)  # between questions whether the proof has been revoked
+STILL_STANDS = timedelta(seconds=3)  # between questions what the proof is good for by now
 ERROR_MAX = 64 * 1024  # bytes of an upstream's error document
 DOCUMENT_MAX = 16 * 1024 * 1024  # bytes of a page of a list, and of what DeleteObjects answers
 TRIES = 6  # of a request that was told to slow down
 PAUSE = 0.2  # seconds before the second try; doubled for each further one
+AWAY = "Whether the sign-in behind this still stands cannot be told at the moment."
 BATCH = 1000  # keys in one DeleteObjects, and in one page of a list
 
 
@@ -94,14 +95,28 @@ class Errand:
         self._asked: datetime | None = None
 
     async def check(self) -> None:
-        """Raises Refused (ExpiredToken) where the proof has ended or was revoked since; StateError."""
+        """Raises Refused: ExpiredToken where the proof has ended; 503 where nobody can tell."""
         now = self._errands.clock()
         if self.proof.expires is not None and now >= self.proof.expires:
             raise _ended()
         if self._asked is None or now - self._asked >= STILL_STANDS:
-            if await self._errands.revoked(self.proof, now):
+            # S3-13: whose groups have changed, or who signed out, is judged so from here on.
+            self.proof, self._asked = await self._current(now), now
+
+    async def _current(self, now: datetime) -> Proof:
+        tries = 0
+        while True:
+            try:
+                current = await self._errands.current(self.proof, now)
+            except StateError as away:
+                tries += 1
+                if tries == TRIES:
+                    raise Refused(503, "ServiceUnavailable", AWAY) from away
+                await asyncio.sleep(PAUSE * 2**tries)
+                continue
+            if current is None:
                 raise _ended()
-            self._asked = now
+            return current
 
     @asynccontextmanager
     async def ask(
@@ -331,12 +346,13 @@ class Errands:
         clock: Callable[[], datetime],
         new_request_id: Callable[[], str],
         sinks: Iterable[Sink],
-        revoked: Callable[[Proof, datetime], Awaitable[bool]],
+        current: Callable[[Proof, datetime], Awaitable[Proof | None]],
     ) -> None:
+        """`current` gives a proof with the claims that count now; None where it has ended."""
         self.pipeline = pipeline
         self.snapshot = snapshot
         self.clock = clock
-        self.revoked = revoked
+        self.current = current
         self._new_request_id = new_request_id
         self._sinks = tuple(sinks)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from gateway.errors import ApiError
 from gateway.server import transfer
 from gateway.server.errands import is_error
-from gateway.server.jobs import Name, Order, check_order, other_names, target_base
+from gateway.server.orders import Name, Order, Source, check_order, other_names, target_base
+from gateway.sessions.lifetime import _holder
 from tests.server.errand_world import errand_world, signed_in
 
 
@@ -37,12 +39,12 @@ def test_ui_22_free_names_keep_the_extension():
 @pytest.mark.parametrize(
     ("operation", "source", "destination", "base"),
     [
-        ("copy", Name(bucket="b", key="a/x.txt"), Name(bucket="c", prefix="d/"), "d/x.txt"),
-        ("move", Name(bucket="b", prefix="a/sub/"), Name(bucket="c", prefix="d/"), "d/sub/"),
-        ("move", Name(bucket="b", key="a/empty/"), Name(bucket="c", prefix=""), "empty/"),
-        ("rename", Name(bucket="b", prefix="a/"), Name(bucket="b", prefix="z/"), "z/"),
-        ("copy", Name(bucket="b", key="a/x"), Name(bucket="c", key="q/y"), "q/y"),
-        ("copy", Name(bucket="b", prefix=""), Name(bucket="c", prefix="all/"), "all/"),
+        ("copy", Source(bucket="b", key="a/x.txt"), Name(bucket="c", prefix="d/"), "d/x.txt"),
+        ("move", Source(bucket="b", prefix="a/sub/"), Name(bucket="c", prefix="d/"), "d/sub/"),
+        ("move", Source(bucket="b", key="a/empty/"), Name(bucket="c", prefix=""), "empty/"),
+        ("rename", Source(bucket="b", prefix="a/"), Name(bucket="b", prefix="z/"), "z/"),
+        ("copy", Source(bucket="b", key="a/x"), Name(bucket="c", key="q/y"), "q/y"),
+        ("copy", Source(bucket="b", prefix=""), Name(bucket="c", prefix="all/"), "all/"),
     ],
     ids=["key", "prefix", "folder", "rename", "exact", "bucket"],
 )
@@ -66,8 +68,10 @@ def test_ui_23_targets(operation, source, destination, base):
             "sources": [{"bucket": "b", "key": "a"}, {"bucket": "b", "key": "c"}],
             "destination": {"bucket": "b", "key": "d"},
         },
+        {"operation": "delete", "sources": [{"bucket": "b", "prefix": "a/", "only": ["b/c"]}]},
+        {"operation": "delete", "sources": [{"bucket": "b", "key": "a", "only": ["a"]}]},
     ],
-    ids=["nowhere", "nothing", "into-itself", "two-in-one"],
+    ids=["nowhere", "nothing", "into-itself", "two-in-one", "not-below", "of-a-key"],
 )
 def test_ui_23_orders_that_cannot_be(order):
     """What could lose objects or never end is refused before anything starts."""
@@ -150,6 +154,26 @@ async def test_ui_23_a_move_that_may_not_delete_keeps_the_source(world):
     assert told["state"] == "failed"
     assert told["failed"][0]["code"] == "AccessDenied"
     assert await who["ada"].get("archive", "2024/summary.csv") is not None
+
+
+async def test_ui_22_some_keys_of_a_prefix_keep_their_folders(world):
+    """What failed is ordered again by name, and goes where it would have gone the first time."""
+    _, who = world
+    ada = who["ada"]
+    for name in ("a.txt", "deep/b.txt", "deep/er/c.txt"):
+        await ada.put("home", f"old/{name}", name.encode())
+    told = await ada.job(
+        operation="rename",
+        sources=[
+            {"bucket": "home", "prefix": "old/", "only": ["old/deep/er/c.txt", "old/deep/gone"]}
+        ],
+        destination={"bucket": "home", "prefix": "new/"},
+    )
+    assert told["done"] == {"objects": 1, "bytes": 13}, told
+    (failed,) = told["failed"]
+    assert (failed["bucket"], failed["key"]) == ("home", "old/deep/gone")
+    assert await ada.keys("home", "new/") == ["new/deep/er/c.txt"]
+    assert await ada.keys("home", "old/") == ["old/a.txt", "old/deep/b.txt"]
 
 
 async def test_s3_13_every_key_is_judged(world):
@@ -301,6 +325,42 @@ async def test_s3_13_signing_out_ends_a_job(world, monkeypatch):
     assert told["state"] == "failed"
     assert "ExpiredToken" in {one["code"] for one in told["failed"]}
     assert await who["ada"].keys("home", "j/") == ["j/0", "j/1", "j/2", "j/3"]
+
+
+async def test_s3_13_a_right_that_is_lost_ends_with_the_next_object(world, monkeypatch):
+    """A group is taken away at the provider while a job runs: the rest stays where it is."""
+    world, who = world
+    ada = await signed_in(who["nobody"], "ada")
+    monkeypatch.setattr("gateway.server.errands.STILL_STANDS", timedelta(0))
+    for n in range(3):
+        await ada.put("home", f"j/{n}", b"x")
+    bounds = world.app.snapshot.config.jobs.model_copy(update={"concurrency": 1})
+    world.app.snapshot.config.__dict__["jobs"] = bounds
+    copied = transfer._Copy.whole
+
+    async def then_the_group_goes(self):
+        made = await copied(self)
+        world.idp.set_groups("ada", ["visitors"])
+        await session_falls_due(world, ada)
+        return made
+
+    monkeypatch.setattr(transfer._Copy, "whole", then_the_group_goes)
+    told = await ada.job(
+        operation="copy",
+        sources=[{"bucket": "home", "prefix": "j/"}],
+        destination={"bucket": "team-data", "prefix": ""},
+    )
+    assert told["done"]["objects"] == 1
+    assert [one["code"] for one in told["failed"]] == ["AccessDenied", "AccessDenied"]
+    assert await who["ada"].keys("team-data", "j/") == ["j/0"]
+
+
+async def session_falls_due(world, caller) -> None:
+    """The claims of this session are to be renewed before they count again."""
+    sessions, now = world.app.sessions, world.app.errands.clock()
+    opened = await sessions.open(caller.extra["Cookie"].partition("=")[2], now)
+    record = await sessions.record(opened.proof, now)
+    await sessions._records.write(_holder(opened.proof), replace(record, due=0))
 
 
 async def test_a_job_whose_process_is_gone_is_interrupted(world):

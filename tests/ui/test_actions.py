@@ -168,6 +168,35 @@ def test_ui_25_a_prefix_is_counted_before_the_button_works(opened: Opener, world
     expect(page.get_by_role("dialog")).to_contain_text("reports/old/7.txt")
 
 
+def test_ui_23_what_failed_is_tried_again_and_keeps_its_folders(
+    opened: Opener, world: World
+) -> None:
+    """Two objects of a folder could not be copied: Retry failed sends those, to where they belong."""
+    for name in ("a.txt", "deep/b.txt", "deep/er/c.txt"):
+        world.s3.put("acme-team", f"reports/tree/{name}", name.encode())
+    refused = world.s3.bend(
+        lambda s: s.method == "PUT" and "/deep/" in s.path, status=403, code="AccessDenied"
+    )
+    page = opened("/ui/b/team-data/reports/")
+    row(page, "tree/").focus()
+    page.keyboard.press("F2")
+    page.get_by_role("textbox", name="Name").fill("moved")
+    page.keyboard.press("Enter")
+    expect(page.locator(".transfer")).to_contain_text("1 renamed, 2 failed")
+    page.locator(".transfer").get_by_role("button", name="Show").click()
+    expect(page.get_by_role("dialog")).to_contain_text("reports/tree/deep/er/c.txt")
+    refused.times = 0
+    page.get_by_role("dialog").get_by_role("button", name="Retry failed").click()
+
+    expect(page.locator(".transfer").last).to_contain_text("2 renamed.")
+    assert sorted(k for k in world.s3.buckets["acme-team"] if k.startswith("reports/moved/")) == [
+        "reports/moved/a.txt",
+        "reports/moved/deep/b.txt",
+        "reports/moved/deep/er/c.txt",
+    ]
+    assert not [k for k in world.s3.buckets["acme-team"] if k.startswith("reports/tree/")]
+
+
 def test_ui_26_selection_by_box_range_and_keys(opened: Opener) -> None:
     """Boxes, Shift, Ctrl+A, Esc; it survives the filter and says what is hidden."""
     page = opened(PLACE)

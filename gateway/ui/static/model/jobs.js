@@ -10,9 +10,10 @@ import { owner, status } from "./session.js";
 import { trayWanted } from "../upload/board.js";
 import { forget, keep, kept } from "./store.js";
 
-/** @typedef {{bucket: string, key?: string, prefix?: string}} Source */
+/** @typedef {{bucket: string, key?: string, prefix?: string, only?: string[]}} Source `only`: of a prefix, these keys. */
+/** @typedef {{bucket: string, key: string, code: string, message: string}} Failed */
 /** @typedef {{operation: "copy"|"move"|"rename"|"delete", sources: Source[], destination?: Source, if_exists?: "fail"|"replace"|"skip"|"rename", dry_run?: boolean}} Order */
-/** @typedef {{state: "counting"|"running"|"done"|"failed"|"cancelled"|"interrupted", counted: {objects: number, bytes: number, complete: boolean}, done: {objects: number, bytes: number}, skipped: number, failed: {key: string, code: string, message: string}[]}} Progress */
+/** @typedef {{state: "counting"|"running"|"done"|"failed"|"cancelled"|"interrupted", counted: {objects: number, bytes: number, complete: boolean}, done: {objects: number, bytes: number}, skipped: number, failed: Failed[]}} Progress */
 
 /** @type {Progress} */
 const NOTHING = { state: "counting", counted: { objects: 0, bytes: 0, complete: false }, done: { objects: 0, bytes: 0 }, skipped: 0, failed: [] };
@@ -125,11 +126,22 @@ export function drop(job) {
   if (!OVER.has(job.progress.peek().state)) cancel(job);
 }
 
-/** Runs the failed ones again. @param {Job} job */
+/** Runs the failed ones again, each to where it would have gone the first time. @param {Job} job */
 export function retryFailed(job) {
-  const { bucket } = job.order.sources[0];
-  const keys = job.progress.peek().failed.map(({ key }) => ({ bucket, key }));
-  return start({ ...job.order, sources: keys }, job.label);
+  return start({ ...job.order, sources: remaining(job.order.sources, job.progress.peek().failed) }, job.label);
+}
+
+/**
+ * What of the sources failed. A failure without a key is the job's own: then it is all of them.
+ * @param {Source[]} sources @param {Failed[]} failed @returns {Source[]}
+ */
+export function remaining(sources, failed) {
+  if (failed.some(({ key }) => !key)) return sources;
+  return sources.flatMap((source) => {
+    const keys = failed.filter(({ bucket, key }) => bucket === source.bucket && (source.key === key || (source.key === undefined && key.startsWith(source.prefix ?? "")))).map(({ key }) => key);
+    if (!keys.length) return [];
+    return [source.key === undefined ? { ...source, only: keys } : source];
+  });
 }
 
 export function clearOver() {

@@ -97,7 +97,7 @@ function JobRow({ job, top }) {
   const kind = state === "failed" || failed.length ? "error" : state === "done" ? "ok" : "";
   const showFailed = async () => {
     const [{ ask }, { Failed }] = await Promise.all([import("./dialogs/dialog.js"), import("./dialogs/failed.js")]);
-    if (await ask(Failed, { title: jobWords(progress, job.order), failed, retry: true })) jobs.retryFailed(job);
+    if (await ask(Failed, { title: jobWords(progress, job.order), failed, retry: true })) jobs.retryFailed(job).catch((error) => toast(error.message, { kind: "error" }));
   };
   return html`
     <li class=${cls("transfer", kind)} style=${{ transform: `translateY(${top}px)` }} data-phase=${state} data-job=${job.id}>
