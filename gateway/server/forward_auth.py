@@ -25,7 +25,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qsl, quote
 
 from aiohttp import web
 
@@ -107,17 +107,17 @@ class ForwardAuth:
     async def _answer(self, head: RequestHead, ex: Exchange) -> dict[str, str]:
         if not head.trusted:
             raise Refused(403, "untrusted-proxy")  # PRX-2
-        asked = parse_qs(head.target.partition("?")[2], keep_blank_values=True)
         own_path = head.target.startswith(PATH + "/")
-        if not own_path and asked.get("for") == ["application"]:
-            return await self._application(described(head), asked, ex)
+        asked = {} if own_path else _asked(head.target)
+        if asked.get("for") == "application":
+            return await self._application(described(head), asked.get("groups", ""), ex)
         ex.event.api = False  # told as the S3 request that it is about
         original = described(head)
         ruling = await self._pipeline.judge(original, ElsewhereBody(original), ex)
         if ruling.proof.by_cookie:
             check_destination(original)
         moving = await self._moving(ruling, original, ex)
-        if not moving and not own_path and asked.get("for") == ["storage"]:
+        if not moving and asked.get("for") == "storage":
             raise Refused(403, "not-movable")
         return identity_headers(ruling.proof.identity) | moving
 
@@ -129,19 +129,25 @@ class ForwardAuth:
         outbound, upstream = await self._pipeline.signed(ruling, ex)
         return upstream_headers(original, outbound, upstream)
 
-    async def _application(
-        self, original: RequestHead, asked: Mapping[str, list[str]], ex: Exchange
-    ) -> dict[str, str]:
+    async def _application(self, original: RequestHead, named: str, ex: Exchange) -> dict[str, str]:
         # Where its forms come from is the application's own question: it knows its tokens.
         proof = await self._authenticate.api(replace(original, method="GET"), ex)
         if proof is None:
             raise Refused(401, "not-signed-in")
         ex.proof = proof
         ex.event.identified(proof)
-        groups = {name for value in asked.get("groups", ()) for name in value.split(",")}
-        if groups and not groups.intersection(proof.identity.groups):
+        if named and not set(named.split(",")).intersection(proof.identity.groups):
             raise Refused(403, "not-in-group")
         return identity_headers(proof.identity)
+
+
+def _asked(target: str) -> Mapping[str, str]:
+    """
+    What the operator's address asks for. The first of a name counts: Envoy appends the client's own
+    target to it, which must not ask for other groups.
+    """
+    pairs = parse_qsl(target.partition("?")[2], keep_blank_values=True)
+    return dict(reversed(pairs))
 
 
 def status_of(error: Exception, proof: Proof | None) -> int:

@@ -445,6 +445,14 @@ async def test_an_application_turns_away_who_is_not_signed_in_or_in_no_group():
     ).status == 403
 
 
+async def test_prx_2_what_a_client_appends_asks_for_nothing_else():
+    """Envoy puts the client's target behind the operator's address."""
+    signed_in = Authenticate(Proof(identity=ALICE, method=Method.SESSION))
+    address = APPLICATION + "&groups=admins&then=/page?x=1&for=storage&groups=staff"
+
+    assert (await check(asked(target=address), None, signed_in)).status == 403
+
+
 async def test_prx_2_a_client_cannot_choose_to_be_an_application():
     """`for=application` in the original's query is the original's, not the proxy's."""
     pipeline = Pipeline(error=AccessDenied())
