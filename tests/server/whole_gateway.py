@@ -48,6 +48,8 @@ rules:
     grants:
       - {bucket: data, upstream: s3, target: real/team/, credentials: shared, allow: [list, read, write, delete, versions]}
       - {bucket: plain, upstream: s3, target: plain, credentials: shared, allow: ["s3:*"]}
+      - {bucket: power, upstream: s3, target: real/power/, credentials: shared, allow: ["s3:*"]}
+      - {bucket: plainly, upstream: s3, target: real/plainly/, credentials: shared, allow: [list, read, write, delete]}
   - name: anybody
     match: {anonymous: true}
     grants:
