@@ -70,7 +70,7 @@ DOORS: dict[str, list[str]] = {
     "opentelemetry": ["observe.*"],
     "uvloop": ["cli.*"],
     "moto": ["demo.*"],
-    "httptools": ["upstream.*"],
+    "httptools": ["server.reader", "upstream.*"],
     "awscrt": ["sigv4.*"],
     "aiohttp": ["server.*", "app", "demo.*", "oidc.calls", "upstream.*", "cli.*", "observe.*"],
 }

@@ -189,24 +189,6 @@ def configure(level: str = "info", format: Format = "json", stream: TextIO | Non
     logging.captureWarnings(True)
 
 
-@final
-class Unparsed(logging.Filter):
-    """
-    Leaves out what aiohttp says of requests that are no HTTP: anybody can send those, as often as they like.
-
-    At debug level the fact remains, without traceback and without what was sent (HTTP-9).
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if error is None or not _UNPARSED.match(type(error).__module__):
-            return True
-        record.exc_info = None
-        record.msg, record.args = "request could not be parsed", None
-        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
-        return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
-
-
 # Audit lines
 
 

@@ -36,6 +36,7 @@ from gateway.server.browser import attachment
 from gateway.server.cookies import query_of
 from gateway.server.errands import Entry, Errand, Errands, Refused, Slots, succeeded
 from gateway.server.exchange import Request, exchange_of
+from gateway.server.inbound import ClientGone
 from gateway.server.routes import Route
 
 if TYPE_CHECKING:
@@ -460,9 +461,9 @@ async def send_archive(
         extra += f"set-cookie: {cookie}\r\n"
     outcome = "failed"
     try:
-        sent = await wire.send(request, answer, extra=extra, count=[0])
+        sent = await wire.send(request.inbound, answer, extra=extra, count=[0])
         outcome = "done"
-    except (wire.ClientGone, asyncio.CancelledError):
+    except (ClientGone, asyncio.CancelledError):
         outcome = "cancelled"
         raise
     finally:

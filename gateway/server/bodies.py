@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gateway.errors import ApiError
 from gateway.message import BodyTooLarge, Pairs
 from gateway.server.exchange import Request
-from gateway.server.wire import body_of
+from gateway.server.inbound import body_of
 
 BODY_MAX = 64 * 1024  # bytes of a JSON body or form: what people type, and lists of names
 FIELDS_MAX = 64  # fields of a form
@@ -32,7 +32,7 @@ class Strict(BaseModel):
 async def read_bytes(request: Request, limit: int = BODY_MAX) -> bytes:
     """The body. Raises ApiError (413)."""
     try:
-        return await body_of(request).read(limit)
+        return await body_of(request.inbound).read(limit)
     except BodyTooLarge:
         raise ApiError(
             413, f"The body is longer than {limit} bytes.", code="body-too-large"

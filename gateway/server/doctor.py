@@ -15,8 +15,8 @@ from aiohttp import web
 from gateway.message import BodyTooLarge
 from gateway.server.bodies import json_answer
 from gateway.server.exchange import Request, exchange_of
+from gateway.server.inbound import body_of
 from gateway.server.routes import Route, Who
-from gateway.server.wire import body_of
 
 BODY_MAX = 4 * 1024 * 1024  # bytes: twice what the doctor sends; read and forgotten
 VALUE_MAX = 256  # characters of a header that are told back; of a longer one its length
@@ -72,7 +72,7 @@ async def _count(request: Request) -> tuple[int, bool]:
     """Bytes of the body, and whether that is all of them."""
     count = 0
     try:
-        async for part in body_of(request):
+        async for part in body_of(request.inbound):
             count += len(part)
             if count > BODY_MAX:
                 raise BodyTooLarge(BODY_MAX)

@@ -6,13 +6,18 @@ API handlers reach it by `exchange_of(request)`; the pipeline takes it as an arg
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
+from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
+from aiohttp.http_writer import StreamWriter
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from gateway.server.middleware import API_HEADERS
 from gateway.server.wire import SERVER_NAME
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.message import RequestHead
     from gateway.observe.audit import AuditEvent
     from gateway.observe.tracing import Trace
+    from gateway.server.inbound import Inbound
     from gateway.snapshot import Snapshot
 
 
@@ -66,67 +72,63 @@ class Exchange:
 
 
 class Request(web.Request):
-    """aiohttp's request with the head as the core sees it, its exchange, and what the route found."""
+    """A request as aiohttp's handlers know one, over an `Inbound`: for pages and the API."""
 
-    ATTRS = web.Request.ATTRS | frozenset({"_exchange", "_head", "_found", "_closing", "_invited"})
+    ATTRS = web.Request.ATTRS | frozenset({"_found", "inbound"})
 
-    _exchange: Exchange
-    _head: RequestHead
-    _found: Mapping[str, str]
-    _closing: bool = False
-    _invited: bool = False
-
-    @property
-    def awaited(self) -> bool:
-        """The client waits to be invited before it sends its body (EXP-1), and was not."""
-        if "expect" not in self.headers or self._invited or self.version < (1, 1):
-            return False
-        return self.content.total_bytes == 0 and not self.content.is_eof()
-
-    def invited(self) -> None:
-        self._invited = True
-
-    @property
-    def closing(self) -> bool:
-        """The connection is not used again after this answer."""
-        return self._closing
+    def __init__(self, inbound: Inbound) -> None:
+        read, line = inbound.read, cast(Any, inbound.line)  # a `Connection`, which aiohttp can use
+        path, _, query = read.target.partition("?")
+        message = RawRequestMessage(
+            read.method,
+            read.target,
+            HttpVersion11 if read.version == "1.1" else HttpVersion10,
+            CIMultiDictProxy(CIMultiDict(read.headers)),
+            tuple((name.encode(), value.encode()) for name, value in read.headers),
+            not read.keep_alive,
+            None,
+            False,
+            read.length is None,
+            URL.build(path=path, query_string=query, encoded=True),
+        )
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        body: Any = inbound.body
+        super().__init__(message, body, line, StreamWriter(line, loop), task, loop)
+        self.inbound = inbound
+        self._found: Mapping[str, str] = {}
 
     def close_after(self) -> None:
-        self._closing = True
+        """The connection is not used again after this answer."""
+        self.inbound.keep = False
 
     @property
-    def secure_connection(self) -> bool:
-        """TLS ends here."""
-        return self.protocol.ssl_context is not None
+    def keep_alive(self) -> bool:
+        return self.inbound.stays
 
     @property
     def exchange(self) -> Exchange:
-        return self._exchange
+        return self.inbound.exchange
 
     @property
     def head(self) -> RequestHead:
-        return self._head
+        return self.inbound.head
 
     @property
     def match_info(self) -> Any:
         return self._found
 
-    def begin(self, head: RequestHead, exchange: Exchange) -> None:
-        self._head = head
-        self._exchange = exchange
-        self._found = {}
-
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         """What every answer of a page or of the API carries; S3 answers are written elsewhere."""
         headers = response.headers
         headers["Server"] = SERVER_NAME
-        exchange = getattr(self, "_exchange", None)
-        if exchange is not None:
-            headers["x-amz-request-id"] = exchange.request_id
-            for cookie in exchange.set_cookies:
-                headers.add("Set-Cookie", cookie)
-            if exchange.timed and (timing := exchange.timing) is not None:
-                headers["Server-Timing"] = timing
+        exchange = self.inbound.exchange
+        headers["x-amz-request-id"] = exchange.request_id
+        for cookie in exchange.set_cookies:
+            headers.add("Set-Cookie", cookie)
+        if exchange.timed and (timing := exchange.timing) is not None:
+            headers["Server-Timing"] = timing
         for name, value in API_HEADERS.items():
             headers.setdefault(name, value)
 

@@ -29,6 +29,7 @@ from gateway.server import wire
 from gateway.server.browser import by_link, check_destination, guard, sandboxed
 from gateway.server.exchange import Exchange, Request
 from gateway.server.forms_upload import FormUploads, may_be_form
+from gateway.server.inbound import ClientGone, body_of
 from gateway.server.limits import SlowDown
 from gateway.server.middleware import Proxies, head_of, is_navigation
 from gateway.server.respond import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from gateway.observe.logs import Sink
     from gateway.observe.tracing import Tracing
     from gateway.server.authenticate import Authenticator
+    from gateway.server.inbound import Inbound, Line
     from gateway.server.pipeline import Pipeline
     from gateway.server.sts import Sts
     from gateway.snapshot import Snapshot
@@ -96,9 +98,8 @@ class Front:
         self._tracing = tracing
         self._release = release
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """aiohttp's handler. Raises only CancelledError, and what tells aiohttp to drop the connection."""
-        assert isinstance(request, Request)
+    async def handle(self, inbound: Inbound) -> None:
+        """Answers one request. Raises CancelledError only; what cannot be ended well cuts the connection."""
         now = self._clock()
         event = AuditEvent(request_id=self._new_request_id(), time=now)
         ex = Exchange(
@@ -110,11 +111,11 @@ class Front:
         )
         count = [0]
         try:
-            return await self._answer(request, ex, count)
-        except (wire.ClientGone, ConnectionError):
+            await self._answer(inbound, ex, count)
+        except (ClientGone, ConnectionError):
             event.status = wire.CLIENT_CLOSED
             event.note("client-gone")
-            return wire.cut(request)
+            wire.cut(inbound)
         except asyncio.CancelledError:
             event.status = wire.CLIENT_CLOSED
             event.note("client-gone")
@@ -129,11 +130,10 @@ class Front:
                 exc_info=None if isinstance(fault, GatewayError) else fault,
                 extra={"request_id": ex.request_id, "kind": type(fault).__name__},
             )
-            return wire.cut(request)
+            wire.cut(inbound)
         finally:
             ex.finish()
-            wire.end(request)
-            event.bytes_in = request.content.total_bytes
+            event.bytes_in = inbound.body.arrived
             event.bytes_out = count[0]
             self._written(event)
             if ex.trace is not None:
@@ -145,9 +145,10 @@ class Front:
             sink.write(event)
         metrics.observe(event)
 
-    def unreadable(self, request: web.BaseRequest) -> web.StreamResponse:
+    def unreadable(self, line: Line) -> bytes:
         """The answer to what could not be read as HTTP; it has an audit line, of what is known of it."""
-        event = AuditEvent(self._new_request_id(), self._clock(), request.remote)
+        now = self._clock()
+        event = AuditEvent(self._new_request_id(), now, line.peer)
         unread = S3Error(s3.INVALID_REQUEST, "This cannot be read as HTTP.", close=True)
         refused = refusal(unread, anonymous=True)
         event.status = refused.status
@@ -155,43 +156,42 @@ class Front:
         event.note("unreadable")
         self._written(event)
         answer = as_s3(refused, resource="", request_id=event.request_id, bodyless=False)
-        response = web.Response(
-            status=answer.status, body=answer.body.whole(), headers=dict(answer.head.headers)
+        data = answer.body.whole() or b""
+        extra = (
+            _lines(event.request_id, now) + f"content-length: {len(data)}\r\nconnection: close\r\n"
         )
-        response.headers["x-amz-request-id"] = event.request_id
-        response.headers["Server"] = wire.SERVER_NAME
-        response.force_close()
-        return response
+        return wire.render_head(answer.status, answer.head.headers.pairs, extra=extra) + data
 
-    async def _answer(self, request: Request, ex: Exchange, count: list[int]) -> web.StreamResponse:
+    async def _answer(self, inbound: Inbound, ex: Exchange, count: list[int]) -> None:
         head: RequestHead | None = None
         api = False
         try:
-            head = head_of(request, self._proxies)
-            request.begin(head, ex)
+            head = head_of(inbound, self._proxies)
+            inbound.begin(head, ex)
             ex.event.arrived(head)
             self._follow(head, ex)
             path, _, query = head.target.partition("?")
             if not self._s3_only(head, ex):
                 if path == "/api" or path.startswith("/api/"):
                     api = True
-                    return await self._api(request, head, path, ex)
+                    return await self._api(inbound, head, path, ex)
                 if path == "/ui" or path.startswith("/ui/"):
-                    return await self._api(request, head, path, ex)
+                    return await self._api(inbound, head, path, ex)
                 if path == "/":
                     if head.method == "POST" and self._sts.speaks(head, query):
-                        return await self._sts.handle(request)
+                        request = Request(inbound)
+                        return await write(request, await self._sts.handle(request))
                     if is_navigation(head) and "x-amz-" not in query.lower():
-                        return _redirect("/ui/")
-            return await self._s3(request, head, ex, count)
-        except (wire.ClientGone, ConnectionError, asyncio.CancelledError):
+                        return await write(Request(inbound), _redirect("/ui/"))
+            return await self._s3(inbound, head, ex, count)
+        except (ClientGone, ConnectionError, asyncio.CancelledError):
             raise
         except Exception as error:
-            if request.writer.output_size or count[0]:
+            if inbound.written:
                 raise
             if not isinstance(error, GatewayError):
                 log.exception("a request failed", extra={"request_id": ex.request_id})
-            return await self._refuse(request, head, error, ex, count, api=api)
+            return await self._refuse(inbound, head, error, ex, count, api=api)
 
     def _follow(self, head: RequestHead, ex: Exchange) -> None:
         """Whose trace this is, and whether somebody wants to know how long it takes."""
@@ -210,11 +210,11 @@ class Front:
         return name in hosts.s3_only or any(name.endswith("." + one) for one in hosts.virtual)
 
     async def _s3(
-        self, request: Request, head: RequestHead, ex: Exchange, count: list[int]
-    ) -> web.StreamResponse:
+        self, inbound: Inbound, head: RequestHead, ex: Exchange, count: list[int]
+    ) -> None:
         if head.method == "OPTIONS":  # SIG-24: our own CORS rules, and they are: none
             raise S3Error(s3.ACCESS_DENIED, "No cross-origin request is allowed here.")
-        body = wire.body_of(request)
+        body = body_of(inbound)
         way = self._forms if may_be_form(head) else self._pipeline
         answer = await way.handle(head, body, ex)
         try:
@@ -223,7 +223,7 @@ class Front:
             await answer.body.close()
             raise
         ex.event.status = answer.status
-        return await wire.send(request, answer, extra=_extra(ex), count=count)
+        await wire.send(inbound, answer, extra=_extra(ex), count=count)
 
     def _harmless(self, answer: Answer, head: RequestHead, ex: Exchange) -> Answer:
         """Nothing of an object's runs on the host that the session cookie belongs to (WEB-3)."""
@@ -234,10 +234,9 @@ class Front:
             return sandboxed(answer, head)
         return answer
 
-    async def _api(
-        self, request: Request, head: RequestHead, path: str, ex: Exchange
-    ) -> web.StreamResponse:
+    async def _api(self, inbound: Inbound, head: RequestHead, path: str, ex: Exchange) -> None:
         row, parameters = self._routes.find(head.method, path)
+        request = Request(inbound)
         request.found(parameters)
         ex.event.operation = f"{row.method} {row.path}"
         ex.event.api = True
@@ -251,18 +250,18 @@ class Front:
         if not response.prepared and not row.page:
             response.headers["x-gateway-release"] = self._release
         ex.event.status = response.status
-        return response
+        await write(request, response)
 
     async def _refuse(
         self,
-        request: Request,
+        inbound: Inbound,
         head: RequestHead | None,
         error: Exception,
         ex: Exchange,
         count: list[int],
         *,
         api: bool,
-    ) -> web.StreamResponse:
+    ) -> None:
         anonymous = ex.proof is None or ex.proof.identity.anonymous
         refused = refusal(error, anonymous=anonymous)
         if isinstance(error, SlowDown):
@@ -274,11 +273,16 @@ class Front:
         ex.event.status = status
         ex.event.refused(refused.code, refused.reason)
         if refused.close:
-            request.close_after()
+            inbound.keep = False
         if client is Client.BROWSER:
-            if status == 302:
-                return _redirect(_login(request.raw_path))
-            return self._pages.error(request, refused)
+            request = Request(inbound)
+            page = (
+                _redirect(_login(request.raw_path))
+                if status == 302
+                else self._pages.error(request, refused)
+            )
+            await write(request, page)
+            return
         if client is Client.SCRIPT:
             answer = as_problem(refused, status=status, request_id=ex.request_id)
         else:
@@ -286,18 +290,33 @@ class Front:
                 refused,
                 resource=ex.event.resource,
                 request_id=ex.request_id,
-                bodyless=request.method == "HEAD",
+                bodyless=inbound.read.method == "HEAD",
             )
-        return await wire.send(request, answer, extra=_extra(ex), count=count)
+        await wire.send(inbound, answer, extra=_extra(ex), count=count)
+
+
+async def write(request: Request, response: web.StreamResponse) -> None:
+    """Writes an answer of a page or of the API, by aiohttp's means."""
+    inbound = request.inbound
+    try:
+        await response.prepare(request)
+        await response.write_eof()
+    finally:
+        inbound.written = inbound.written or request.writer.output_size > 0
+    inbound.keep = bool(response.keep_alive)
+
+
+def _lines(request_id: str, now: datetime) -> str:
+    return (
+        f"x-amz-request-id: {request_id}\r\n"
+        f"server: {wire.SERVER_NAME}\r\n"
+        f"date: {wire.http_date(now)}\r\n"
+    )
 
 
 def _extra(ex: Exchange) -> str:
     """Lines of our own that every answer carries."""
-    lines = (
-        f"x-amz-request-id: {ex.request_id}\r\n"
-        f"server: {wire.SERVER_NAME}\r\n"
-        f"date: {wire.http_date(ex.now)}\r\n"
-    )
+    lines = _lines(ex.request_id, ex.now)
     for cookie in ex.set_cookies:
         lines += f"set-cookie: {cookie}\r\n"
     if ex.timed and (timing := ex.timing) is not None:

@@ -14,14 +14,15 @@ import ssl
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
-
-from aiohttp import web
+from typing import TYPE_CHECKING, cast
 
 from gateway.config.model import Tls
 from gateway.config.values import Address
 from gateway.errors import GatewayError
 from gateway.observe.metrics import LIMITED
+
+if TYPE_CHECKING:
+    from gateway.server.connection import Clients
 
 BACKLOG = 1024  # connections that wait to be accepted
 _FIRST_FD = 3  # where the service manager's sockets begin
@@ -124,21 +125,20 @@ class Door:
     Whoever comes beyond gets a 503 at once, from which clients back off; nothing of ours is held for them.
     """
 
-    def __init__(self, server: web.Server, most: int) -> None:
-        self._server = server
+    def __init__(self, clients: Clients, most: int) -> None:
+        self._clients = clients
         self._most = most
 
     @property
     def count(self) -> int:
         """Connections open now."""
-        return len(self._server.connections)
+        return len(self._clients.connections)
 
     def __call__(self) -> asyncio.BaseProtocol:
-        # `connections` copies its list; the dictionary behind it is what a count may cost.
-        if len(self._server._connections) >= self._most:
+        if self.count >= self._most:
             LIMITED.add("connections")
             return _TurnedAway()
-        return self._server()
+        return self._clients()
 
 
 class _TurnedAway(asyncio.Protocol):

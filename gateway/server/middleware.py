@@ -12,14 +12,13 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from typing import TYPE_CHECKING
 
 from gateway.caches import Cache
-from gateway.message import Headers, RequestHead
+from gateway.message import RequestHead
 from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
 
 if TYPE_CHECKING:
-    from gateway.server.exchange import Request
+    from gateway.server.inbound import Inbound
 
-HEAD_MAX = 64 * 1024  # bytes of all header fields: two of the longest lines, or 256 of 256 bytes
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 UNIX = "unix"
 """How `server.trusted_proxies` names a peer on a unix socket."""
@@ -96,56 +95,28 @@ def _bare(hop: str) -> str | None:
         return None
 
 
-def head_of(request: Request, proxies: Proxies) -> RequestHead:
-    """
-    The head of a request. Raises S3Error (InvalidRequest, InvalidArgument) for one with two readings.
-    """
-    version = request.version
-    size = 0
-    pairs: list[tuple[str, str]] = []
-    try:
-        for name, value in request.raw_headers:
-            size += len(name) + len(value)
-            pairs.append((name.decode("ascii").lower(), value.decode("utf-8")))
-    except UnicodeDecodeError:
-        raise S3Error(
-            s3.INVALID_ARGUMENT, "A header field is not UTF-8.", close=True
-        ) from None  # AIO-14
-    if size > HEAD_MAX:  # HTTP-5
-        raise S3Error(s3.INVALID_REQUEST, "The request's head is too large.", close=True)
-    headers = Headers(pairs)
-    if version not in ((1, 1), (1, 0)):
-        raise S3Error(s3.INVALID_REQUEST, "HTTP/1.1 is spoken here.", close=True)
-    if "transfer-encoding" in headers:
-        _check_framing(headers, version)
-    peer = request.remote
-    secure = request.transport is not None and request.secure_connection
-    trusted = proxies.trusts(peer)
+def head_of(inbound: Inbound, proxies: Proxies) -> RequestHead:
+    """The head of a request. Raises S3Error (InvalidArgument) for one that is no text (AIO-14)."""
+    read, line = inbound.read, inbound.line
+    headers = read.headers
+    if read.garbled:
+        raise S3Error(s3.INVALID_ARGUMENT, "A header field is not UTF-8.", close=True)
+    peer, secure = line.peer, line.secure
     forwarded_host = None
+    trusted = proxies.trusts(peer)
     if trusted:
         secure = secure or headers.get("x-forwarded-proto", "") == "https"
         forwarded_host = headers.get("x-forwarded-host")
         peer = proxies.client(peer, headers.all("x-forwarded-for"))
     return RequestHead(
-        method=request.method,
-        target=request.raw_path,
+        method=read.method,
+        target=read.target,
         headers=headers,
         peer=peer,
         secure=secure,
         trusted=trusted,
         forwarded_host=forwarded_host,
     )
-
-
-def _check_framing(headers: Headers, version: tuple[int, int]) -> None:
-    # HTTP-2: what two parsers may frame differently is refused, though ours would take it.
-    values = headers.all("transfer-encoding")
-    if (
-        version == (1, 0)
-        or "content-length" in headers
-        or [v.lower() for v in values] != ["chunked"]
-    ):
-        raise S3Error(s3.INVALID_REQUEST, "The framing of the body has two readings.", close=True)
 
 
 def same_origin(head: RequestHead, public_url: str) -> bool:

@@ -33,6 +33,7 @@ from gateway.server.browser import attachment, check_destination, guard
 from gateway.server.cookies import query_of
 from gateway.server.errands import Entry, Errand, Errands, Refused, Slots
 from gateway.server.exchange import Exchange, Request, exchange_of
+from gateway.server.inbound import body_of
 from gateway.server.routes import Route, Who
 from gateway.server.shares import Share, ShareStore, fits, id_of, visitor
 
@@ -299,7 +300,7 @@ class Visits:
             ) as answer:
                 saved = share.allow == "download" or _asked(request, "download")
                 shown = _safe(guard(answer, head, key), key if saved else None)
-                return await wire.send(request, shown, extra=_lines(ex), count=[0])
+                return await wire.send(request.inbound, shown, extra=_lines(ex), count=[0])
         except Refused as refused:
             raise _hidden(refused) from refused
 
@@ -331,7 +332,7 @@ class Visits:
         if boundary is None:
             raise ApiError(415, "The body must be a form with a file.", code="not-a-form")
         reader = FormReader(boundary)
-        file = _file_of(reader, wire.body_of(request))
+        file = _file_of(reader, body_of(request.inbound))
         try:
             first = await _gathered(file)
             # Nothing that is there is written over: the visitor cannot see it, nor ask (UI-35).

@@ -20,9 +20,13 @@ from gateway.config.model import Config
 from gateway.errors import GatewayError
 from gateway.identity import Identity, Proof, Secret
 from gateway.keyring import Keyring
+from gateway.message import RequestHead
 from gateway.observe.audit import AuditEvent
 from gateway.s3.request import Hosts
+from gateway.server.connection import Clients
 from gateway.server.exchange import Exchange, Request
+from gateway.server.front import write
+from gateway.server.inbound import Inbound, Line
 from gateway.server.middleware import Proxies, head_of
 from gateway.server.respond import as_problem, refusal
 from gateway.server.routes import Route, Routes, Who
@@ -78,19 +82,7 @@ async def serve(
     table = Routes(routes)
     proxies = Proxies(trusted)
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        assert isinstance(request, Request)
-        event = AuditEvent(request_id="REQUEST1", time=clock())
-        served.events.append(event)
-        ex = Exchange(
-            snapshot=served.snapshot,
-            now=clock(),
-            request_id="REQUEST1",
-            event=event,
-            clock=clock,
-        )
-        head = head_of(request, proxies)
-        request.begin(head, ex)
+    async def answer(request: Request, head: RequestHead, ex: Exchange) -> web.StreamResponse:
         try:
             path = head.target.partition("?")[0]
             if path == "/" and root is not None:
@@ -111,19 +103,32 @@ async def serve(
         finally:
             ex.finish()
 
-    loop = asyncio.get_running_loop()
+    class Handler:
+        async def handle(self, inbound: Inbound) -> None:
+            event = AuditEvent(request_id="REQUEST1", time=clock())
+            served.events.append(event)
+            ex = Exchange(
+                snapshot=served.snapshot,
+                now=clock(),
+                request_id="REQUEST1",
+                event=event,
+                clock=clock,
+            )
+            head = head_of(inbound, proxies)
+            inbound.begin(head, ex)
+            request = Request(inbound)
+            await write(request, await answer(request, head, ex))
 
-    def make(message, payload, protocol, writer, task):
-        return Request(message, payload, protocol, writer, task, loop, client_max_size=0)
+        def unreadable(self, line: Line) -> bytes:
+            raise AssertionError("not HTTP")
 
-    runner = web.ServerRunner(web.Server(handle, request_factory=make, max_field_size=32 * 1024))
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
+    clients = Clients(Handler(), header_timeout=30.0)
+    server = await asyncio.get_running_loop().create_server(clients, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()[:2]
     async with ClientSession() as client:
         served = Served(f"http://{host}:{port}", client, clock, snapshot)
         try:
             yield served
         finally:
-            await runner.cleanup()
+            server.close()
+            await clients.drain(1.0)

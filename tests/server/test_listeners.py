@@ -7,9 +7,10 @@ import os
 import stat
 
 import pytest
-from aiohttp import web
 
 from gateway.config.values import Address
+from gateway.server.connection import Clients
+from gateway.server.inbound import Inbound, Line
 from gateway.server.listeners import Door, ListenError, mark, notify, open_sockets, shown
 
 
@@ -49,13 +50,18 @@ def test_a_socket_that_was_not_handed_over_is_named(monkeypatch):
 async def test_dos_2_connections_beyond_the_limit_are_turned_away():
     """The second connection gets 503 and an end; the first goes on."""
 
-    async def answer(_: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(text="here")
+    class Here:
+        async def handle(self, inbound: Inbound) -> None:
+            assert inbound.line.transport is not None
+            inbound.line.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
-    server = web.Server(answer, access_log=None)
+        def unreadable(self, line: Line) -> bytes:
+            return b""
+
+    clients = Clients(Here(), header_timeout=30.0)
     (sock,) = open_sockets([Address("tcp", "127.0.0.1", 0)])
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(Door(server, 1), sock=sock)
+    listener = await loop.create_server(Door(clients, 1), sock=sock)
     port = sock.getsockname()[1]
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -68,7 +74,7 @@ async def test_dos_2_connections_beyond_the_limit_are_turned_away():
         writer.close()
     finally:
         listener.close()
-        await server.shutdown(1)
+        await clients.drain(1.0)
 
 
 def test_a_mark_changes_when_a_link_is_swapped(tmp_path):
