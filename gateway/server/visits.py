@@ -46,6 +46,10 @@ TOKEN_MAX = 64  # characters; ours have 32
 PART = 8 * 1024 * 1024  # bytes of an upload that wait in memory
 FILE_MAX = 10_000 * PART
 NAME_MAX = 200  # characters of an uploaded file's name
+NOTHING = (
+    "This link opens nothing: it may have ended, been used up or been taken back. "
+    "Ask whoever gave you the link for a new one."
+)
 _PASSED = ("range", "if-none-match", "if-modified-since", "if-range", "if-match")
 _PAGE = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
 
@@ -465,7 +469,7 @@ def _cookie_name(ex: Exchange) -> str:
 
 
 def _nothing() -> ApiError:
-    return ApiError(404, "There is nothing at this address.", code="not-found")
+    return ApiError(404, NOTHING, code="not-found")
 
 
 def _hidden(refused: Refused) -> ApiError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.ui.conftest import Opener, row
@@ -195,6 +197,37 @@ def test_ui_23_what_failed_is_tried_again_and_keeps_its_folders(
         "reports/moved/deep/er/c.txt",
     ]
     assert not [k for k in world.s3.buckets["acme-team"] if k.startswith("reports/tree/")]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["address", "posted"])
+def test_ui_37_a_folder_and_a_selection_come_as_a_zip(
+    opened: Opener, world: World, many: bool
+) -> None:
+    """Read back equal; no name leads out of the folder it is unpacked in; long lists are posted."""
+    names = ["a b+c%2F;=*~#?.txt", "Grüße 🙂.txt", "deep/er/x.bin", "back\\slash.txt"]
+    names += [f"{'long name ' * 8}{n:03}.txt" for n in range(90 if many else 0)]
+    for name in names:
+        world.s3.put("acme-team", f"pack/{name}", name.encode() * 999)
+    world.s3.put("acme-team", "pack/../../etc/passwd", b"evil")
+    page = opened("/ui/b/team-data/pack/" if many else "/ui/b/team-data/")
+    if many:
+        row(page, "deep/").focus()
+        page.keyboard.press("Control+a")
+    else:
+        row(page, "pack/").focus()
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.method) if "/api/archive/" in r.url else None)
+    with page.expect_download() as download:
+        page.keyboard.press("z")
+
+    packed = zipfile.ZipFile(download.value.path())
+    assert packed.testzip() is None
+    assert download.value.suggested_filename == "pack.zip"
+    errors = [name for name in packed.namelist() if name == "ERRORS.txt"]
+    found = {packed.read(name) for name in packed.namelist() if name not in errors}
+    assert {name.encode() * 999 for name in names} <= found
+    assert not [n for n in packed.namelist() if n.startswith("/") or ".." in n.split("/")]
+    assert [method for method in asked if method == "POST"] == ["POST"] * many
 
 
 def test_ui_26_selection_by_box_range_and_keys(opened: Opener) -> None:
