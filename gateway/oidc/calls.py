@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -161,6 +162,9 @@ def _why(failed: Exception, url: str) -> str:
             return f"there is no host {urlsplit(url).hostname}"
         case aiohttp.ClientConnectorCertificateError():
             return f"its certificate is not believed: {failed.certificate_error}"
+        case aiohttp.ClientConnectorError() if failed.os_error.errno:
+            why = os.strerror(failed.os_error.errno)
+            return f"no connection to {failed.host}:{failed.port}: {why}"
         case TimeoutError():
             return "no answer in time"
         case _:

@@ -134,7 +134,7 @@ def test_limits_have_their_order():
     ("url", "said"),
     [
         ("https://idp.invalid/", "there is no host idp.invalid"),
-        ("http://127.0.0.1:1/", "ClientConnectorError"),
+        ("http://127.0.0.1:1/", "no connection to 127.0.0.1:1: Connection refused"),
     ],
 )
 async def test_what_keeps_an_answer_away_is_said_in_words(calls, url, said):
