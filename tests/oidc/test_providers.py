@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway import errors
 from gateway.config import model
-from gateway.errors import ProviderError
+from gateway.errors import ProviderError, TokenError
 from gateway.identity import Secret
-from gateway.oidc import flow, providers
+from gateway.oidc import flow, providers, tokens
+from gateway.oidc.keyset import read_keys
 from gateway.oidc.providers import (
     ASYMMETRIC,
     KINDS,
@@ -27,6 +31,7 @@ from gateway.oidc.providers import (
     scope_of,
     usable_url,
 )
+from tests.hostile_provider import KEYS, sign
 
 CAPTURED = Path(__file__).parent.parent / "fixtures" / "idp"
 ISSUER = "https://id.example/pool"
@@ -277,6 +282,32 @@ def test_captured_documents_and_claims_give_the_identity_that_they_describe(path
         kept = "T" if made.kind.hint else None
         url = flow.logout_url(made, metadata, signed_out="https://gw/ui/signed-out", id_token=kept)
         assert url == case["logout"]
+
+
+@pytest.mark.parametrize("path", sorted(CAPTURED.glob("*.json")), ids=lambda p: p.stem)
+def test_captured_tokens_are_believed_for_their_provider_alone(path):
+    """With its own header, by the key that the header names, for the client that it was made for."""
+    case = json.loads(path.read_text())
+    made = provider(model.Provider.model_validate({"name": path.stem, **case["provider"]}))
+    claims = case["claims"] | ({"nonce": "n" * 43} if made.login else {})
+    jwk = {**KEYS[0].as_dict(private=False), "kid": case["header"]["kid"]}
+    token = tokens.parse(sign(claims, KEYS[0], **case["header"]))
+    given: dict[str, Any] = {
+        "keys": read_keys({"keys": [jwk]}),
+        "metadata": read_metadata(case["document"], made),
+        "now": datetime.fromtimestamp(claims["iat"] + 10, UTC),
+    }
+
+    def verified(who: Any) -> Any:
+        if made.login:
+            more: dict[str, Any] = {"nonce": "n" * 43, "access_token": None}
+            return tokens.verify_login(token, provider=who, **given, **more)
+        return tokens.verify_bearer(token, provider=who, **given)
+
+    assert verified(made) == claims
+    with pytest.raises(TokenError) as caught:
+        verified(replace(made, client_id="other", audiences=frozenset({"other"})))
+    assert caught.value.reason is errors.TOKEN_AUDIENCE
 
 
 def test_every_kind_has_a_captured_document():
