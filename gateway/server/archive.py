@@ -297,14 +297,16 @@ async def _member(
     failed: list[str],
 ) -> AsyncGenerator[bytes, None]:
     """One object with what stands around it."""
-    modified = _moment(entry.modified)
+    modified = moment(entry.modified)
     if name.endswith("/"):  # a folder's mark: it has a name and nothing else
         yield writer.begin(safe.of(name), modified) + writer.end()
         return
     try:
         async with errand.ask("GET", wanted.bucket, entry.key) as answer:
             await succeeded(answer)
-            yield writer.begin(safe.of(name), modified or _stored(answer))
+            yield writer.begin(
+                safe.of(name), modified or stored_at(answer.head.headers.get("last-modified") or "")
+            )
             async for chunk in answer.body:
                 yield writer.data(chunk)
             yield writer.end()
@@ -319,15 +321,16 @@ def _told(name: str, refused: Refused) -> str:
     return f"{name}: {refused.code}: {refused.message}"
 
 
-def _moment(text: str) -> datetime | None:
+def moment(text: str) -> datetime | None:
+    """The time that a list gives an object."""
     try:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
 
 
-def _stored(answer: Answer) -> datetime | None:
-    text = answer.head.headers.get("last-modified") or ""
+def stored_at(text: str) -> datetime | None:
+    """The time that a head's Last-Modified gives an object."""
     try:
         return datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
     except ValueError:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
@@ -26,7 +26,7 @@ from gateway.s3.errors import S3Error
 from gateway.s3.formdata import FormReader, boundary_of
 from gateway.s3.xml import escape, parse
 from gateway.server import wire
-from gateway.server.archive import Wanted, send_archive
+from gateway.server.archive import Wanted, moment, send_archive, stored_at
 from gateway.server.authenticate import session_cookie
 from gateway.server.bodies import form_fields, read_bytes
 from gateway.server.browser import attachment, check_destination, guard
@@ -223,7 +223,7 @@ class Visits:
             name=share.place,
             href=f"{visit.base}/o/{names.encode(share.place.rpartition('/')[2])}",
             size=_size(int(found.get("content-length") or 0)),
-            modified=found.get("last-modified") or "",
+            modified=_minute(stored_at(found.get("last-modified") or "")),
         )
         return self._page(visit, ex, file=row)
 
@@ -261,7 +261,7 @@ class Visits:
             name=entry.key[len(prefix) :],
             href=f"{visit.base}/o/{names.encode_path(entry.key[len(visit.share.place) :])}",
             size=_size(entry.size),
-            modified=entry.modified[:16].replace("T", " "),
+            modified=_minute(moment(entry.modified)),
         )
 
     async def enter(self, request: Request) -> web.StreamResponse:
@@ -477,6 +477,10 @@ def _hidden(refused: Refused) -> ApiError:
     if refused.status in (403, 404):
         return _nothing()
     return ApiError(refused.status, refused.message, code=refused.code)
+
+
+def _minute(at: datetime | None) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if at is not None else ""
 
 
 def _size(count: int) -> str:

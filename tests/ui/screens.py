@@ -183,6 +183,22 @@ def share_open(page: Page, world: World) -> None:
     page.wait_for_load_state("networkidle")
 
 
+def share_of(allow: str) -> Show:
+    """The page of a visitor to a folder."""
+
+    def show(page: Page, world: World) -> None:
+        settled(page, PLACE)
+        row(page, "q3.csv").focus()
+        page.keyboard.press("Backspace")
+        row(page, "2026/").focus()
+        page.keyboard.press("s")
+        page.get_by_role("dialog").get_by_label(allow).check()
+        page.get_by_role("button", name="Create and copy").click()
+        page.goto(page.get_by_role("dialog").locator("pre").inner_text())
+
+    return show
+
+
 SCREENS: dict[str, Show] = {
     "locations": go("/ui/"),
     "list": go(PLACE),
@@ -210,6 +226,8 @@ SCREENS: dict[str, Show] = {
     "share-list": share_list,
     "share-password": share_password,
     "share-open": share_open,
+    "share-folder": share_of("View and download"),
+    "share-upload": share_of("Upload only"),
     "share-none": go("/ui/s/nothing-like-this"),
     "folder": keyed("notes.txt", "n"),
     "jump": keyed("notes.txt", "Control+k"),
