@@ -156,10 +156,7 @@ def findings(
     yield _host(plain, line)
     yield _scheme(plain, line)
     for probe in PROBES:
-        try:
-            yield probe(line)
-        except Unreachable as away:
-            yield Finding(Level.BAD, _WHAT[probe], f"the connection was cut ({away})")
+        yield probe.tried(line)
     if key is not None:
         yield _signed(line, key, clock)
 
@@ -218,15 +215,87 @@ def _scheme(echo: Echo, line: Line) -> Finding:
     )
 
 
-def _target(line: Line, what: str, target: str, hurts: str, remedy: str) -> Finding:
-    echo = line.send("GET", target)
-    if not echo.ours:
-        return Finding(Level.BAD, what, f"answered {echo.status} on the way; {hurts}", remedy)
-    if echo.told.get("target") == target:
-        return Finding(Level.GOOD, what)
-    return Finding(
-        Level.BAD, what, f"{target} arrived as {echo.told.get('target')}; {hurts}", remedy
-    )
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A row of the table: a request that differs from a plain one in one thing."""
+
+    what: str
+    happened: Callable[[Line], str]
+    """Sends it and says what came of it; empty where it arrived as it was sent."""
+    remedy: str = ""
+    level: Level = Level.BAD
+    """How bad it is where it did not."""
+
+    def tried(self, line: Line) -> Finding:
+        try:
+            happened = self.happened(line)
+        except Unreachable as away:
+            return Finding(Level.BAD, self.what, f"the connection was cut ({away})")
+        if not happened:
+            return Finding(Level.GOOD, self.what)
+        return Finding(self.level, self.what, happened, self.remedy)
+
+
+def _target(target: str, hurts: str) -> Callable[[Line], str]:
+    """A request target that must arrive as it is spelt; `hurts` says what fails otherwise."""
+
+    def happened(line: Line) -> str:
+        echo = line.send("GET", target)
+        if not echo.ours:
+            return f"answered {echo.status} on the way; {hurts}"
+        arrived = echo.told.get("target")
+        return "" if arrived == target else f"{target} arrived as {arrived}; {hurts}"
+
+    return happened
+
+
+def _header(name: str, value: str, hurts: str) -> Callable[[Line], str]:
+    """A header that must arrive as it was sent."""
+
+    def happened(line: Line) -> str:
+        arrived = line.send("GET", PATH, headers={name: value}).told.get("headers", {})
+        if arrived.get(name.lower()) == value:
+            return ""
+        return f"{value} arrived as {arrived.get(name.lower())!r}{hurts}"
+
+    return happened
+
+
+def _port(line: Line) -> str:
+    if urlsplit(f"//{line.authority}").port is not None:
+        return ""
+    host = f"{line.authority}:{443 if line.secure else 80}"
+    echo = line.send("GET", PATH, host=host, headers={"x-doctor-host": host})
+    # With or without: the gateway tries both spellings of the default port.
+    return "" if echo.ours else f"answered {echo.status} on the way"
+
+
+def _underscore(line: Line) -> str:
+    echo = line.send("GET", PATH, headers={"x-amz-meta-doctor_a": "1"})
+    if "x-amz-meta-doctor_a" in echo.told.get("headers", {}):
+        return ""
+    return "it was dropped: uploads with such metadata fail (SignatureDoesNotMatch)"
+
+
+def _long_head(line: Line) -> str:
+    echo = line.send("GET", PATH, headers={"x-doctor-long": "x" * LONG_HEADER})
+    if echo.told.get("headers", {}).get("x-doctor-long") == LONG_HEADER:
+        return ""
+    return f"answered {echo.status}: people in many groups, and long presigned links, fail"
+
+
+def _body(line: Line) -> str:
+    echo = line.send("PUT", PATH, body=bytes(BODY))
+    if echo.ours and echo.told.get("body") == BODY:
+        return ""
+    return f"answered {echo.status}: uploads fail"
+
+
+def _compression(line: Line) -> str:
+    echo = line.send("GET", PATH, headers={"Accept-Encoding": "gzip"})
+    if "content-encoding" not in echo.headers and "content-length" in echo.headers:
+        return ""
+    return "a proxy compresses them: ETag and length of objects are lost"
 
 
 _RAW = (
@@ -234,152 +303,72 @@ _RAW = (
     "encoded characters and switch path sanitising off. Envoy: no normalize_path, no merge_slashes; "
     "Istio: pathNormalization NONE."
 )
-
-
-def _double_slash(line: Line) -> Finding:
-    return _target(
-        line,
-        _WHAT[_double_slash],
-        f"{PATH}/a//b",
-        "keys with two slashes cannot be reached",
+PROBES: tuple[Probe, ...] = (
+    Probe(
+        "a path keeps its two slashes",
+        _target(f"{PATH}/a//b", "keys with two slashes cannot be reached"),
         _RAW,
-    )
-
-
-def _encoded_slash(line: Line) -> Finding:
-    return _target(
-        line,
-        _WHAT[_encoded_slash],
-        f"{PATH}/a%2Fb%3Fc%25d",
-        "keys with %2F, %3F or %25 fail, and so do share links",
+    ),
+    Probe(
+        "a path keeps what is percent-encoded",
+        _target(f"{PATH}/a%2Fb%3Fc%25d", "keys with %2F, %3F or %25 fail, and so do share links"),
         _RAW,
-    )
-
-
-def _unreserved(line: Line) -> Finding:
-    return _target(
-        line,
-        _WHAT[_unreserved],
-        f"{PATH}/%7E%41+(x)'!*",
-        "keys with such characters fail for curl and other clients that sign as they spell",
+    ),
+    Probe(
+        "a path keeps its spelling",
+        _target(
+            f"{PATH}/%7E%41+(x)'!*",
+            "keys with such characters fail for curl and other clients that sign as they spell",
+        ),
         _RAW,
-    )
-
-
-def _query(line: Line) -> Finding:
-    return _target(
-        line,
-        _WHAT[_query],
-        f"{PATH}?z=1&a=b%20c+d&empty&e=&slash=/&tilde=~",
-        "lists and presigned links fail",
+    ),
+    Probe(
+        "a query keeps its order and spelling",
+        _target(f"{PATH}?z=1&a=b%20c+d&empty&e=&slash=/&tilde=~", "lists and presigned links fail"),
         "Switch off whatever rewrites or sorts query strings.",
-    )
-
-
-def _port(line: Line) -> Finding:
-    what = _WHAT[_port]
-    if urlsplit(f"//{line.authority}").port is not None:
-        return Finding(Level.GOOD, what)
-    host = f"{line.authority}:{443 if line.secure else 80}"
-    echo = line.send("GET", PATH, host=host, headers={"x-doctor-host": host})
-    if echo.ours:  # with or without: the gateway tries both spellings of the default port
-        return Finding(Level.GOOD, what)
-    return Finding(
-        Level.BAD, what, f"answered {echo.status} on the way", "Let the proxy match the name alone."
-    )
-
-
-def _underscore(line: Line) -> Finding:
-    echo = line.send("GET", PATH, headers={"x-amz-meta-doctor_a": "1"})
-    what = _WHAT[_underscore]
-    if "x-amz-meta-doctor_a" in echo.told.get("headers", {}):
-        return Finding(Level.GOOD, what)
-    return Finding(
-        Level.BAD,
-        what,
-        "it was dropped: uploads with such metadata fail (SignatureDoesNotMatch)",
+    ),
+    Probe(
+        "the port may stand in the Host header",
+        _port,
+        "Let the proxy match the name alone.",
+    ),
+    Probe(
+        "a header with an underscore arrives",
+        _underscore,
         "nginx: underscores_in_headers on; (in the http block or the default server).",
-    )
-
-
-def _accept_encoding(line: Line) -> Finding:
-    what = _WHAT[_accept_encoding]
-    echo = line.send("GET", PATH, headers={"Accept-Encoding": "identity"})
-    arrived = echo.told.get("headers", {}).get("accept-encoding")
-    if arrived == "identity":
-        return Finding(Level.GOOD, what)
-    return Finding(
-        Level.BAD,
-        what,
-        f"identity arrived as {arrived!r}: clients that sign it fail (rclone, Terraform, the Go SDK)",
+    ),
+    Probe(
+        "Accept-Encoding arrives as it was sent",
+        _header(
+            "Accept-Encoding",
+            "identity",
+            ": clients that sign it fail (rclone, Terraform, the Go SDK)",
+        ),
         "Cloudflare does this to what it proxies: set the DNS record to “DNS only”, or a "
         "transform rule that leaves Accept-Encoding alone.",
-    )
-
-
-def _spaces(line: Line) -> Finding:
-    what = _WHAT[_spaces]
-    sent = 'a  b, c;d="e"'
-    arrived = line.send("GET", PATH, headers={"x-amz-meta-doctor": sent}).told.get("headers", {})
-    if arrived.get("x-amz-meta-doctor") == sent:
-        return Finding(Level.GOOD, what)
-    return Finding(Level.NOTE, what, f"{sent!r} arrived as {arrived.get('x-amz-meta-doctor')!r}")
-
-
-def _long_head(line: Line) -> Finding:
-    what = _WHAT[_long_head]
-    echo = line.send("GET", PATH, headers={"x-doctor-long": "x" * LONG_HEADER})
-    if echo.told.get("headers", {}).get("x-doctor-long") == LONG_HEADER:
-        return Finding(Level.GOOD, what)
-    return Finding(
-        Level.BAD,
-        what,
-        f"answered {echo.status}: people in many groups, and long presigned links, fail",
+    ),
+    Probe(
+        "header values arrive as they were sent",
+        _header("x-amz-meta-doctor", 'a  b, c;d="e"', ""),
+        level=Level.NOTE,
+    ),
+    Probe(
+        "20 KiB of headers arrive",
+        _long_head,
         "nginx: large_client_header_buffers 8 32k;",
-    )
-
-
-def _body(line: Line) -> Finding:
-    what = _WHAT[_body]
-    echo = line.send("PUT", PATH, body=bytes(BODY))
-    if echo.ours and echo.told.get("body") == BODY:
-        return Finding(Level.GOOD, what)
-    return Finding(
-        Level.BAD,
-        what,
-        f"answered {echo.status}: uploads fail",
+    ),
+    Probe(
+        "2 MiB of body arrive",
+        _body,
         "nginx: client_max_body_size 0; proxy_request_buffering off;",
-    )
-
-
-def _compression(line: Line) -> Finding:
-    what = _WHAT[_compression]
-    echo = line.send("GET", PATH, headers={"Accept-Encoding": "gzip"})
-    if "content-encoding" not in echo.headers and "content-length" in echo.headers:
-        return Finding(Level.GOOD, what)
-    return Finding(
-        Level.BAD,
-        what,
-        "a proxy compresses them: ETag and length of objects are lost",
+    ),
+    Probe(
+        "answers come back as they were sent",
+        _compression,
         "nginx: gzip off; for this server.",
-    )
-
-
-_WHAT: dict[Callable[[Line], Finding], str] = {
-    _double_slash: "a path keeps its two slashes",
-    _encoded_slash: "a path keeps what is percent-encoded",
-    _unreserved: "a path keeps its spelling",
-    _query: "a query keeps its order and spelling",
-    _port: "the port may stand in the Host header",
-    _underscore: "a header with an underscore arrives",
-    _accept_encoding: "Accept-Encoding arrives as it was sent",
-    _spaces: "header values arrive as they were sent",
-    _long_head: "20 KiB of headers arrive",
-    _body: "2 MiB of body arrive",
-    _compression: "answers come back as they were sent",
-}
-PROBES = tuple(_WHAT)
-"""The table of probes; each differs from a plain request in one thing."""
+    ),
+)
+"""Each differs from a plain request in one thing."""
 
 
 def _signed(line: Line, key: Credentials, clock: Callable[[], float]) -> Finding:

@@ -272,17 +272,11 @@ class Providers:
             now=now,
         )
         claims = await self._verified(issuer, now, check)
-        expires = tokens.ends(claims)
-        flow.refuse_overage(given, claims)
-        if flow.asks_userinfo(given, claims, named) and access_token:
-            claims = flow.merge_userinfo(
-                claims, await self._endpoints.userinfo(given, metadata, access_token)
-            )
         return Tokens(
-            claims=claims,
+            claims=await self._whole(given, metadata, claims, access_token, named),
             id_token=Secret(id_token),
             refresh_token=secret_of(answer, "refresh_token"),
-            expires=expires,
+            expires=tokens.ends(claims),
         )
 
     async def refresh(
@@ -324,15 +318,27 @@ class Providers:
             now=now,
         )
         claims = await self._verified(issuer, now, check)
-        expires = tokens.ends(claims)
-        flow.refuse_overage(given, claims)
-        if flow.asks_userinfo(given, claims, named) and access_token:
-            claims = flow.merge_userinfo(
-                claims, await self._endpoints.userinfo(given, metadata, access_token)
-            )
         return Tokens(
-            claims=claims, id_token=Secret(id_token), refresh_token=renewed, expires=expires
+            claims=await self._whole(given, metadata, claims, access_token, named),
+            id_token=Secret(id_token),
+            refresh_token=renewed,
+            expires=tokens.ends(claims),
         )
+
+    async def _whole(
+        self,
+        given: Provider,
+        metadata: Metadata,
+        claims: Claims,
+        access_token: str | None,
+        named: Collection[str],
+    ) -> Claims:
+        """What a verified ID token says, and userinfo adds where the provider's row wants it."""
+        flow.refuse_overage(given, claims)
+        if access_token is None or not flow.asks_userinfo(given, claims, named):
+            return claims
+        userinfo = await self._endpoints.userinfo(given, metadata, access_token)
+        return flow.merge_userinfo(claims, userinfo)
 
     async def _without_id_token(
         self, given: Provider, metadata: Metadata, access_token: str | None, old: Claims

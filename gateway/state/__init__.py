@@ -98,8 +98,35 @@ async def _taken(take: Callable[[str], Awaitable[bool]], token: str, wait: timed
     return True
 
 
+class Locking:
+    """The lock of a store that can add, and take away what is still its own."""
+
+    _clock: Clock
+
+    async def add(self, key: str, value: bytes, *, expires: datetime) -> bool:
+        raise NotImplementedError
+
+    async def _give_back(self, key: str, token: bytes) -> None:
+        """Deletes the entry where it has this value, at once. Raises StateError."""
+        raise NotImplementedError
+
+    def lock(
+        self, key: str, *, ttl: timedelta, wait: timedelta
+    ) -> AbstractAsyncContextManager[bool]:
+        """See StateStore.lock."""
+        name = f"lock/{key}"
+
+        async def take(token: str) -> bool:
+            return await self.add(name, token.encode(), expires=self._clock() + ttl)
+
+        async def give_back(token: str) -> None:
+            await self._give_back(name, token.encode())
+
+        return polled_lock(take, give_back, wait=wait)
+
+
 @final
-class MemoryStore:
+class MemoryStore(Locking):
     """A StateStore for one process; what it holds ends with the process."""
 
     def __init__(self, clock: Clock) -> None:
@@ -130,19 +157,9 @@ class MemoryStore:
         self._entries.pop(key, None)
         return value
 
-    def lock(
-        self, key: str, *, ttl: timedelta, wait: timedelta
-    ) -> AbstractAsyncContextManager[bool]:
-        name = f"lock/{key}"
-
-        async def take(token: str) -> bool:
-            return await self.add(name, token.encode(), expires=self._clock() + ttl)
-
-        async def give_back(token: str) -> None:
-            if await self.get(name) == token.encode():
-                await self.delete(name)
-
-        return polled_lock(take, give_back, wait=wait)
+    async def _give_back(self, key: str, token: bytes) -> None:
+        if await self.get(key) == token:
+            await self.delete(key)
 
     async def ping(self) -> None:
         self._now()

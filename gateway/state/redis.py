@@ -17,7 +17,7 @@ Sources: https://redis.io/docs/latest/commands/set/, https://redis.io/docs/lates
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.util import find_spec
@@ -32,7 +32,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from gateway.errors import StateError
-from gateway.state import Clock, polled_lock
+from gateway.state import Clock, Locking
 
 PREFIX = "gateway/"
 """Before every key: a server may be shared with others."""
@@ -159,7 +159,7 @@ def _clients(place: Place) -> list[Client]:
 
 
 @final
-class RedisStore:
+class RedisStore(Locking):
     """A StateStore on a server that others use too. Connects at the first call."""
 
     def __init__(self, url: str, clock: Clock, *, prefix: str = PREFIX) -> None:
@@ -197,19 +197,9 @@ class RedisStore:
         async with self._answering():
             return cast("bytes | None", await self._client.getdel(self._prefix + key))
 
-    def lock(
-        self, key: str, *, ttl: timedelta, wait: timedelta
-    ) -> AbstractAsyncContextManager[bool]:
-        name = f"lock/{key}"
-
-        async def take(token: str) -> bool:
-            return await self.add(name, token.encode(), expires=self._clock() + ttl)
-
-        async def give_back(token: str) -> None:
-            async with self._answering():
-                await cast("Any", self._client).eval(_GIVE_BACK, 1, self._prefix + name, token)
-
-        return polled_lock(take, give_back, wait=wait)
+    async def _give_back(self, key: str, token: bytes) -> None:
+        async with self._answering():
+            await cast("Any", self._client).eval(_GIVE_BACK, 1, self._prefix + key, token)
 
     async def ping(self) -> None:
         # Written, not asked: a master that lost its place, or is full, still answers a PING.

@@ -16,13 +16,13 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, final
 
 from gateway.errors import StateError
-from gateway.state import Clock, polled_lock
+from gateway.state import Clock, Locking
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE expires <= ? LIM
 
 
 @final
-class SqliteStore:
+class SqliteStore(Locking):
     """A StateStore in the file `path`, which only its owner may read (SES-15)."""
 
     def __init__(self, path: str | Path, clock: Clock) -> None:
@@ -84,18 +84,8 @@ class SqliteStore:
         now = self._clock().timestamp()
         return _value(rows[0]) if rows and rows[0][1] > now else None
 
-    def lock(
-        self, key: str, *, ttl: timedelta, wait: timedelta
-    ) -> AbstractAsyncContextManager[bool]:
-        name = f"lock/{key}"
-
-        async def take(token: str) -> bool:
-            return await self.add(name, token.encode(), expires=self._clock() + ttl)
-
-        async def give_back(token: str) -> None:
-            await self._run(lambda db: db.execute(_GIVE_BACK, (name, token.encode())))
-
-        return polled_lock(take, give_back, wait=wait)
+    async def _give_back(self, key: str, token: bytes) -> None:
+        await self._run(lambda db: db.execute(_GIVE_BACK, (key, token)))
 
     async def ping(self) -> None:
         """A file that can be read may still be on a full or read-only disk: so it writes."""

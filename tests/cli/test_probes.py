@@ -234,14 +234,15 @@ def test_a_default_port_in_the_host_is_tried_both_ways(gateway: Running) -> None
             return Echo(200 if status == 200 else 421, {}, b"", {"gateway": status == 200})
 
     seen: list[str | None] = []
+    port = next(probe for probe in PROBES if probe.what.startswith("the port"))
     status = 200
-    good = probes._port(Default("https://s3.example.com"))
+    good = port.tried(Default("https://s3.example.com"))
     status = 421
-    refused = probes._port(Default("http://s3.example.com"))
+    refused = port.tried(Default("http://s3.example.com"))
 
     assert seen == ["s3.example.com:443", "s3.example.com:80"]
     assert (good.level, refused.level) == (Level.GOOD, Level.BAD)
-    assert probes._port(Line(gateway.url)).level is Level.GOOD
+    assert port.tried(Line(gateway.url)).level is Level.GOOD
 
 
 def test_a_signed_request_that_is_cut_is_a_finding(gateway: Running) -> None:
@@ -255,5 +256,5 @@ def test_a_signed_request_that_is_cut_is_a_finding(gateway: Running) -> None:
 
 def test_every_probe_has_its_words() -> None:
     """The table is the list of probes."""
-    assert len(PROBES) == len(set(probes._WHAT.values())) == 11
+    assert len(PROBES) == len({probe.what for probe in PROBES}) == 11
     assert BODY > 1024 * 1024
