@@ -401,6 +401,10 @@ def decode_query(raw: str) -> Pairs:
     return tuple(pairs)
 
 
+_CLIMBS = re.compile(r"(?:^|/)\.(?:\./|\.$|/)")
+"""In a prefix: storage on a file system would list what stands beside the mapping's own (PTH-3)."""
+
+
 def _sorted_out(query: Pairs) -> tuple[bool, str | None, Pairs, Pairs]:
     """Whether the query is signed, its `x-id`, the operation's own parameters, and headers (PRE-8)."""
     presigned = False
@@ -420,6 +424,8 @@ def _sorted_out(query: Pairs) -> tuple[bool, str | None, Pairs, Pairs]:
         if name == "x-id":
             says = value
         elif lower[:2] != "x-":  # S3 ignores what begins so (OPS-2)
+            if name == "prefix" and _CLIMBS.search(value):
+                raise S3Error(INVALID_ARGUMENT, "The prefix climbs.", argument_name=name)
             params.append((name, value))
     return presigned, says, tuple(params), _moved(amz, presigned, seen)
 

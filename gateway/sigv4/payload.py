@@ -118,6 +118,8 @@ class Payload:
         self._covered = operation.name != "CompleteMultipartUpload"
         declared = self._headers.get(CONTENT_SHA256) if self._seal is None else self._seal.token
         self._token = NONE if declared is None else read_token(declared)
+        if operation.keys_in_body and not (self._token.hashed or any(in_headers(self._headers))):
+            raise S3Error(errors.INVALID_REQUEST, "Content-MD5 or a checksum is required.")  # DEL-1
         if self._token.framed:
             self._check_framed()
         elif self._streaming and self._body.length is None:  # CHK-3
