@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from gateway.cli import DONE, OUTSIDE_FAILED, WRONG_INPUT, calls, probes, profile, vault
+from gateway.cli import DONE, OUTSIDE_FAILED, WRONG_INPUT, calls, probes, profile, vault, wire
 from gateway.cli.calls import Refused, Temporary, Unreachable
 from gateway.cli.signin import Attempt, Listener, SignInFailed
 from gateway.cli.vault import Login
@@ -273,7 +273,7 @@ def doctor(url: str, ca: str | None) -> None:
     """
     bad = 0
     try:
-        line = probes.Line(url, ca=ca)
+        line = wire.Line(url, ca=ca)
         for found in probes.findings(line, key=_key(url)):
             _show(found)
             bad += found.level is probes.Level.BAD

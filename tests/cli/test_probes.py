@@ -11,7 +11,8 @@ import pytest
 
 from gateway.cli import probes
 from gateway.cli.calls import Unreachable
-from gateway.cli.probes import BODY, PROBES, Echo, Level, Line, findings
+from gateway.cli.probes import BODY, PROBES, Level, findings
+from gateway.cli.wire import Echo, Line
 from gateway.identity import Credentials, Secret
 from tests.cli.gateway_thread import Running, clock, running
 
