@@ -156,7 +156,7 @@ def test_uia_8_letters_can_be_switched_off(opened: Opener) -> None:
     """Single letters act only in the list, and only where they are wanted."""
     page = opened("/ui/b/team-data/reports/2026/")
     page.get_by_role("button", name=re.compile("^Account of")).click()
-    page.get_by_role("menuitemradio", name="Single-letter keys").click()
+    page.get_by_role("menuitemcheckbox", name="Single-letter keys").click()
     row(page, "notes.txt").focus()
     page.keyboard.press("n")
 

@@ -6,7 +6,7 @@
  */
 import { batch, effect, signal, untracked } from "../lib/dom.js";
 import { worker } from "../lib/worker.js";
-import { PAGE, list, listPage } from "../s3/client.js";
+import { PAGE, list, listPage } from "../s3/list.js";
 import { compare } from "../s3/names.js";
 import { isAbort } from "../s3/send.js";
 import { heard, tell } from "./bus.js";
@@ -137,7 +137,7 @@ export class Listing {
     this.timer = setTimeout(again, wait * 1000);
   }
 
-  /** @param {import("../s3/client.js").ListPage} page */
+  /** @param {import("../s3/list.js").ListPage} page */
   take(page) {
     const rows = this.rowsOf(page);
     // Rows of our own making may stand behind the end of what was loaded.
@@ -150,7 +150,7 @@ export class Listing {
     this.version.value += 1;
   }
 
-  /** The entries of a page as rows, merged in key order. @param {import("../s3/client.js").ListPage} page @returns {Row[]} */
+  /** The entries of a page as rows, merged in key order. @param {import("../s3/list.js").ListPage} page @returns {Row[]} */
   rowsOf(page) {
     const cut = this.prefix.length;
     /** @type {Row[]} */

@@ -7,6 +7,13 @@ const NAME = "gateway.prefs";
 
 /** @typedef {{theme: "auto"|"light"|"dark", density: "normal"|"compact", letterKeys: boolean, railWidth: number, paneWidth: number, pane: boolean, wrap: boolean, view: "list"|"grid", columns: string[]}} Prefs */
 
+/** Columns that can be left out, with their names. */
+export const COLUMNS = /** @type {const} */ ([
+  ["size", "Size"],
+  ["modified", "Modified"],
+  ["class", "Class"],
+]);
+
 /** @type {Prefs} */
 const DEFAULTS = { theme: "auto", density: "normal", letterKeys: true, railWidth: 220, paneWidth: 360, pane: false, wrap: true, view: "list", columns: ["size", "modified", "class"] };
 

@@ -6,7 +6,7 @@
  */
 import { computed, signal } from "../lib/dom.js";
 import { Failure, hooks, isAbort, send } from "../s3/send.js";
-import * as s3 from "../s3/client.js";
+import { buckets } from "../s3/list.js";
 import { heard, tell } from "./bus.js";
 
 /** @typedef {{name: string, prefixes: string[], allow: string[], because: string | string[], pattern?: boolean}} Bucket */
@@ -176,7 +176,7 @@ async function arrived(person) {
   who.value = person;
   status.value = "in";
   failure.value = null;
-  if ((person.buckets ?? []).some(isPattern)) patternNames.value = await s3.buckets().catch(() => []);
+  if ((person.buckets ?? []).some(isPattern)) patternNames.value = await buckets().catch(() => []);
 }
 
 /** Asks who is signed in. A page that never had a session goes to sign-in. */

@@ -1,23 +1,14 @@
 /**
  * The S3 operations that the page uses, one function each. Paths of this host, the session cookie, no signature.
  */
-import { send } from "./send.js";
+import { JSON_ANSWER, PAGE, answer, bucketUrl, many, query } from "./list.js";
 import { objectPath } from "./names.js";
+import { send } from "./send.js";
 
-const JSON_ANSWER = { Accept: "application/json" };
-export const PAGE = 1000;
+export * from "./list.js";
 
 /** @typedef {import("./send.js").Reply} Reply */
-/** @typedef {{keys: {Key: string, Size: number, LastModified: string, StorageClass?: string, ETag?: string}[], prefixes: string[], token: string}} ListPage */
 
-/** @param {Record<string, string | number | undefined>} pairs */
-function query(pairs) {
-  const parts = Object.entries(pairs).filter(([, value]) => value !== undefined);
-  return parts.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join("&");
-}
-
-/** @param {string} bucket @param {Record<string, string | number | undefined>} pairs */
-const bucketUrl = (bucket, pairs) => `/${encodeURIComponent(bucket)}?${query(pairs)}`;
 /** @param {string} bucket @param {string} key @param {Record<string, string | number | undefined>} [pairs] */
 const objectUrl = (bucket, key, pairs = {}) => {
   const text = query(pairs);
@@ -26,54 +17,6 @@ const objectUrl = (bucket, key, pairs = {}) => {
 
 /** A parameter without a value, written `?uploads`. */
 const BARE = "";
-/** @param {any} value The member as a list: absent, one or many. @returns {any[]} */
-const many = (value) => (value === undefined || value === null ? [] : Array.isArray(value) ? value : [value]);
-/** Some writers put the answer below its element's name. @param {any} body */
-const answer = (body) => body?.ListBucketResult ?? body?.ListVersionsResult ?? body?.ListPartsResult ?? body?.ListMultipartUploadsResult ?? body?.ListAllMyBucketsResult ?? body ?? {};
-
-/** Buckets by name (only where a pattern is granted). @param {AbortSignal} [signal] @returns {Promise<string[]>} */
-export async function buckets(signal) {
-  const reply = await send({ url: "/", headers: JSON_ANSWER, as: "json", signal });
-  const list = answer(reply.body).Buckets;
-  return many(list?.Bucket ?? list).map((bucket) => bucket.Name);
-}
-
-/**
- * One page of a listing.
- * @param {string} bucket
- * @param {{prefix: string, token?: string, delimiter?: string, size?: number, signal?: AbortSignal}} options
- * @returns {Promise<ListPage>}
- */
-export async function listPage(bucket, { prefix, token, delimiter = "/", size = PAGE, signal }) {
-  const url = bucketUrl(bucket, {
-    "list-type": 2,
-    delimiter: delimiter || undefined,
-    prefix,
-    "max-keys": size === PAGE ? undefined : size,
-    "continuation-token": token || undefined,
-  });
-  const { body } = await send({ url, headers: JSON_ANSWER, as: "json", signal });
-  const result = answer(body);
-  return {
-    keys: many(result.Contents),
-    prefixes: many(result.CommonPrefixes).map((entry) => entry.Prefix),
-    token: String(result.IsTruncated) === "true" ? result.NextContinuationToken : "",
-  };
-}
-
-/**
- * A listing, page by page, as it is asked for.
- * @param {string} bucket
- * @param {{prefix: string, delimiter?: string, token?: string, signal?: AbortSignal}} options
- */
-export async function* list(bucket, { token = "", ...options }) {
-  for (;;) {
-    const page = await listPage(bucket, { ...options, token });
-    yield page;
-    if (!page.token) return;
-    token = page.token;
-  }
-}
 
 /** @param {string} bucket @param {string} key @param {{version?: string, signal?: AbortSignal, quiet?: boolean}} [options] */
 export const head = (bucket, key, { version, signal, quiet } = {}) => send({ method: "HEAD", url: objectUrl(bucket, key, { versionId: version }), signal, quiet });

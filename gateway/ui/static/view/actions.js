@@ -1,6 +1,7 @@
 /**
  * Everything that can be done with rows and places: one table for toolbar, selection bar, row menu and keys.
  */
+import { text } from "../lib/text.js";
 import { focusList } from "../lib/focus.js";
 import { plural } from "../lib/format.js";
 import { positionOf, rowAt, visible } from "../model/listing.js";
@@ -75,7 +76,8 @@ export function act(id, rows = subjects()) {
 /** Opens a folder, or the pane of a file. @param {Row} row @param {{view?: "" | "full", replace?: boolean}} [options] */
 export function open(row, { view = "", replace = false } = {}) {
   if (row.folder) {
-    if (unaddressable(keyOf(row))) go({ ...browse(bucket(), keyOf(row)), sort: place.peek().sort });
+    // The gateway lists no prefix that a file system would climb by.
+    if (unaddressable(keyOf(row))) toast(text.unaddressable);
     else go({ ...browse(bucket(), keyOf(row)), sort: place.peek().sort });
     return;
   }

@@ -66,8 +66,8 @@ function accountMenu(event) {
     [
       { label: "Access keys", icon: "key", run: () => go(at({ page: "keys" })) },
       { label: "Share links", icon: "link", run: () => go(at({ page: "shares" })) },
-      { label: "Compact rows", icon: "menu", rule: true, checked: prefs.peek().density === "compact", run: () => prefer({ density: prefs.peek().density === "compact" ? "normal" : "compact" }) },
-      { label: "Single-letter keys", icon: "keyboard", checked: prefs.peek().letterKeys, run: () => prefer({ letterKeys: !prefs.peek().letterKeys }) },
+      { label: "Compact rows", icon: "menu", rule: true, several: true, checked: prefs.peek().density === "compact", run: () => prefer({ density: prefs.peek().density === "compact" ? "normal" : "compact" }) },
+      { label: "Single-letter keys", icon: "keyboard", several: true, checked: prefs.peek().letterKeys, run: () => prefer({ letterKeys: !prefs.peek().letterKeys }) },
       { label: "Keyboard map", icon: "keyboard", keys: "?", run: help },
       { label: "Sign out", icon: "out", rule: true, run: () => leave(false) },
       { label: "Sign out everywhere", icon: "out", run: () => leave(true) },

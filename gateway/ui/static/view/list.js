@@ -1,12 +1,12 @@
 /**
  * The list: an ARIA grid of which only the rows on screen are in the document.
  */
-import { cls, html, useEffect, useLayoutEffect, useMemo, useRef, useSignal } from "../lib/dom.js";
+import { cls, html, style, useEffect, useLayoutEffect, useMemo, useRef, useSignal } from "../lib/dom.js";
 import { typing, listWanted } from "../lib/focus.js";
 import { Icon } from "../lib/icons.js";
 import { current, positionOf, rowAt, visible } from "../model/listing.js";
 import { adjust, kept, memory as remembered, place, save } from "../model/place.js";
-import { prefs } from "../model/prefs.js";
+import { COLUMNS, prefs } from "../model/prefs.js";
 import { all, clear, focused, range, selected, toggle } from "../model/selection.js";
 import { act, closePane, follow, newFolder, open, paste, pick, show, take, up } from "./actions.js";
 import { dropTarget } from "./drop.js";
@@ -18,11 +18,13 @@ const OVERSCAN = 4; // rows above and below the window
 /** Height of a row as the style sheet has it, in px. */
 const rowHeight = () => parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 36;
 
-const COLUMNS = /** @type {const} */ ([
+const SORTED = /** @type {const} */ ([
   ["name", "Name"],
   ["size", "Size"],
   ["modified", "Modified"],
 ]);
+
+const TILE = { width: 168, height: 160 }; // px, with the space around it
 
 /** Third click returns to key order. @param {string} column */
 function nextSort(column) {
@@ -56,13 +58,13 @@ function twinsOf(rows) {
   return twins;
 }
 
-/** Keys that act on the list. @param {KeyboardEvent} event @param {(delta: number, absolute?: boolean) => void} move @param {number} pageRows */
-function onKey(event, move, pageRows) {
+/** Keys that act on the list. @param {KeyboardEvent} event @param {(delta: number, absolute?: boolean) => void} move @param {number} pageRows @param {number} across tiles beside each other; 1 in the list */
+function onKey(event, move, pageRows, across) {
   if (typing(event.target) || event.altKey) return;
   const control = event.ctrlKey || event.metaKey;
   const before = focused.peek();
   const row = rowAt(positionOf(before));
-  const step = { ArrowDown: 1, ArrowUp: -1, PageDown: pageRows, PageUp: -pageRows }[event.key];
+  const step = { ArrowDown: across, ArrowUp: -across, PageDown: pageRows * across, PageUp: -pageRows * across, ...(across > 1 ? { ArrowRight: rightwards(), ArrowLeft: -rightwards() } : {}) }[event.key];
   if (step !== undefined && !control) {
     move(step);
     if (event.shiftKey) range(focused.peek(), before);
@@ -115,13 +117,16 @@ const LETTERS = {
   r: () => current.peek()?.refresh({ all: true }),
 };
 
+/** One step to the right: forwards, or backwards where the page reads from the right. */
+const rightwards = () => (document.dir === "rtl" ? -1 : 1);
+
 /** Between the parts of a row. @param {KeyboardEvent} event */
 function cells(event) {
   const row = /** @type {Element} */ (event.target).closest(".row");
   if (!row) return;
   const stops = [row, ...row.querySelectorAll("input, a.label, button")];
   const here = stops.indexOf(/** @type {Element} */ (event.target));
-  const next = stops[here + (event.key === "ArrowRight" ? 1 : -1)];
+  const next = stops[here + (event.key === "ArrowRight" ? 1 : -1) * rightwards()];
   if (next instanceof HTMLElement) next.focus();
 }
 
@@ -129,8 +134,14 @@ export function List() {
   const viewport = useRef(/** @type {HTMLElement | null} */ (null));
   const top = useSignal(0);
   const height = useSignal(600);
-  const unit = useSignal(rowHeight());
+  const width = useSignal(800);
+  const rowUnit = useSignal(rowHeight());
   const wantFocus = useRef(false);
+  const { density, columns, view: layout } = prefs.value;
+  const tiles = layout === "grid";
+  const across = tiles ? Math.max(1, Math.floor(width.value / TILE.width)) : 1;
+  const unit = tiles ? TILE.height : rowUnit.value;
+  const lines = Math.ceil(visible.value.length / across);
   const restored = useRef(/** @type {any} */ (null));
   const listing = current.value;
   const order = visible.value;
@@ -141,15 +152,15 @@ export function List() {
     const node = /** @type {HTMLElement} */ (viewport.current);
     const measure = new ResizeObserver(() => {
       height.value = node.clientHeight;
-      unit.value = rowHeight();
+      width.value = node.clientWidth;
     });
     measure.observe(node);
     return () => measure.disconnect();
   }, []);
-  const { density } = prefs.value;
   useLayoutEffect(() => {
-    unit.value = rowHeight();
-  }, [density]);
+    if (tiles) style("tiles");
+    rowUnit.value = rowHeight();
+  }, [density, tiles, width.value]);
 
   // A place that is shown again stands where it was left.
   const { value: memory } = kept;
@@ -163,7 +174,7 @@ export function List() {
     const wanted = restored.current;
     if (!wanted || wanted.listing !== listing || !order.length) return;
     const node = /** @type {HTMLElement} */ (viewport.current);
-    if (wanted.top + node.clientHeight > order.length * unit.value + 100 && !listing?.complete) return;
+    if (wanted.top + node.clientHeight > lines * unit + 100 && !listing?.complete) return;
     restored.current = null;
     node.scrollTop = wanted.top;
     if (!document.activeElement || document.activeElement === document.body) wantFocus.current = true;
@@ -188,10 +199,9 @@ export function List() {
   /** @param {number} index */
   const reveal = (index) => {
     const node = /** @type {HTMLElement} */ (viewport.current);
-    const from = index * unit.value;
-    const header = 0;
-    if (from < node.scrollTop + header) node.scrollTop = from;
-    else if (from + unit.value > node.scrollTop + node.clientHeight - 8) node.scrollTop = from + unit.value - node.clientHeight + 8;
+    const from = Math.floor(index / across) * unit;
+    if (from < node.scrollTop) node.scrollTop = from;
+    else if (from + unit > node.scrollTop + node.clientHeight - 8) node.scrollTop = from + unit - node.clientHeight + 8;
     top.value = node.scrollTop;
   };
   const move = (/** @type {number} */ delta, absolute = false) => {
@@ -218,8 +228,9 @@ export function List() {
 
   const { bucket, prefix } = place.value;
   const rows = listing?.rows ?? [];
-  const first = Math.max(0, Math.floor(top.value / unit.value) - OVERSCAN);
-  const last = Math.min(order.length, Math.ceil((top.value + height.value) / unit.value) + OVERSCAN);
+  const overscan = tiles ? 1 : OVERSCAN;
+  const first = Math.max(0, Math.floor(top.value / unit) - overscan) * across;
+  const last = Math.min(order.length, (Math.ceil((top.value + height.value) / unit) + overscan) * across);
   const shown = [];
   for (let i = first; i < last; i += 1) shown.push(i);
   // The focused row stays in the document wherever it is, or the keyboard would lose its place.
@@ -230,20 +241,20 @@ export function List() {
   const scroll = (/** @type {Event} */ event) => (top.value = /** @type {HTMLElement} */ (event.currentTarget).scrollTop);
 
   return html`
-    <div class=${cls("list", someSelected && "selecting")} data-drop="Drop to put it here" onKeyDown=${(/** @type {KeyboardEvent} */ event) => onKey(event, move, Math.max(1, Math.floor(height.value / unit.value) - 1))} ...${dropTarget(() => (bucket ? { bucket, prefix } : null))}>
+    <div class=${cls("list", someSelected && "selecting")} data-drop="Drop to put it here" onKeyDown=${(/** @type {KeyboardEvent} */ event) => onKey(event, move, Math.max(1, Math.floor(height.value / unit) - 1), across)} ...${dropTarget(() => (bucket ? { bucket, prefix } : null))}>
       ${listing && order.length > 0 && html`<${States} listing=${listing} empty=${false} />`}
-      <div class="grid" role="grid" aria-label=${`Contents of ${prefix || bucket}`} aria-multiselectable="true" aria-rowcount=${done ? rows.length + 1 : -1}>
+      <div class=${cls("grid", tiles && "tiles", ...COLUMNS.map(([name]) => !columns.includes(name) && `hide-${name}`))} role="grid" aria-label=${`Contents of ${prefix || bucket}`} aria-multiselectable="true" aria-rowcount=${done ? rows.length + 1 : -1}>
         <div class="head" role="row" aria-rowindex="1">
           <div class="cell check" role="columnheader">
             <input type="checkbox" tabindex="-1" aria-label="Select all loaded" checked=${someSelected && selected.value.size >= order.length} onClick=${(/** @type {Event} */ event) => (event.preventDefault(), someSelected ? clear() : all())} />
           </div>
-          ${COLUMNS.map(([column, label]) => html`<${Header} key=${column} column=${column} label=${label} />`)}
+          ${SORTED.map(([column, label]) => html`<${Header} key=${column} column=${column} label=${label} />`)}
           <div class="cell class" role="columnheader">Class</div>
           <div class="cell actions" role="columnheader"><span class="hidden">Actions</span></div>
         </div>
         <div class="viewport" role="presentation" ref=${viewport} onScroll=${scroll}>
-          <div class="rows" role="rowgroup" style=${{ height: `${order.length * unit.value}px` }}>
-            ${shown.map((i) => rows[order[i]] && html`<${RowView} key=${rows[order[i]].name} row=${rows[order[i]]} index=${i} top=${i * unit.value} twin=${twins.has(rows[order[i]].name)} first=${i === 0 && !focused.value} />`)}
+          <div class="rows" role="rowgroup" style=${{ height: `${lines * unit}px` }}>
+            ${shown.map((i) => rows[order[i]] && html`<${RowView} key=${rows[order[i]].name} row=${rows[order[i]]} index=${i} left=${(i % across) * TILE.width * rightwards()} top=${Math.floor(i / across) * unit} tiles=${tiles} twin=${twins.has(rows[order[i]].name)} first=${i === 0 && !focused.value} />`)}
           </div>
           ${listing && order.length === 0 && html`<${States} listing=${listing} empty=${true} />`}
         </div>

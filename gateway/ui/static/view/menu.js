@@ -4,7 +4,7 @@
 import { Fragment, html, signal, useLayoutEffect, useRef } from "../lib/dom.js";
 import { Icon } from "../lib/icons.js";
 
-/** @typedef {{label: string, icon?: string, hint?: string, keys?: string, run?: () => void, href?: string, disabled?: string, danger?: boolean, checked?: boolean, rule?: boolean, content?: any, download?: boolean}} Item */
+/** @typedef {{label: string, icon?: string, hint?: string, keys?: string, run?: () => void, href?: string, disabled?: string, danger?: boolean, checked?: boolean, several?: boolean, rule?: boolean, content?: any, download?: boolean}} Item */
 /** @typedef {{items: Item[], at: {left: number, top: number, right: number, bottom: number}, label: string, header?: any}} Open */
 
 /** @type {import("../lib/dom.js").Signal<Open | null>} */
@@ -75,7 +75,7 @@ export function Menu() {
             <${Fragment} key=${item.label}>
               ${item.rule && html`<hr role="separator" />`}
               <${item.href ? "a" : "button"}
-                class=${item.danger ? "item danger-text" : "item"} role=${item.checked === undefined ? "menuitem" : "menuitemradio"} tabindex="-1"
+                class=${item.danger ? "item danger-text" : "item"} role=${item.checked === undefined ? "menuitem" : item.several ? "menuitemcheckbox" : "menuitemradio"} tabindex="-1"
                 aria-checked=${item.checked} aria-disabled=${item.disabled ? "true" : undefined} href=${item.href} onClick=${run(item)}
               >
                 <${Icon} name=${item.checked ? "check" : (item.icon ?? "none")} />

@@ -5,8 +5,9 @@ import { cls, html } from "../lib/dom.js";
 import { day, exact, iso, size } from "../lib/format.js";
 import { Icon, iconFor } from "../lib/icons.js";
 import { browse, link, object, place } from "../model/place.js";
+import { may } from "../model/session.js";
 import { focused, only, range, selected, subjects as subjectsOf, toggle } from "../model/selection.js";
-import { base, display, extension, unaddressable } from "../s3/names.js";
+import { base, display, extension, objectPath, unaddressable } from "../s3/names.js";
 import { ACTIONS, carried, keyOf, open, refusal } from "./actions.js";
 import { ROWS, dropTarget } from "./drop.js";
 import { openMenu } from "./menu.js";
@@ -86,8 +87,11 @@ const handlers = (row) => ({
   },
 });
 
-/** @param {{row: Row, index: number, top: number, twin: boolean, first: boolean}} props */
-export function RowView({ row, index, top, twin, first }) {
+const THUMB_MOST = 4 * 1024 * 1024; // bytes: a picture that is worth its transfer as a tile
+const THUMBS = /^(png|jpe?g|gif|webp|avif)$/;
+
+/** @param {{row: Row, index: number, left: number, top: number, tiles: boolean, twin: boolean, first: boolean}} props */
+export function RowView({ row, index, left, top, tiles, twin, first }) {
   const { name, folder } = row;
   const key = keyOf(row);
   const bare = folder ? name.slice(0, -1) : name;
@@ -97,11 +101,12 @@ export function RowView({ row, index, top, twin, first }) {
   const { bucket } = place.value;
   const off = unaddressable(key);
   const target = folder ? { ...browse(bucket, key), sort: place.value.sort } : { ...object(bucket, key), sort: place.value.sort, filter: place.value.filter, starts: place.value.starts };
+  const pictured = tiles && THUMBS.test(extension(name)) && row.size <= THUMB_MOST && row.size > 0 && !off && may("read", bucket, place.value.prefix);
   const drops = folder ? dropTarget(() => ({ bucket, prefix: key })) : {};
   return html`
     <div
       class=${cls("row", isSelected && "selected", isOpen && "open", folder && "folder")} role="row" aria-rowindex=${index + 2} aria-selected=${isSelected ? "true" : "false"}
-      style=${{ transform: `translateY(${top}px)` }} tabindex=${isFocused ? 0 : -1} data-name=${name} draggable="true"
+      style=${{ transform: `translate(${left}px, ${top}px)` }} tabindex=${isFocused ? 0 : -1} data-name=${name} draggable="true"
       onFocus=${(/** @type {FocusEvent} */ event) => {
         if (event.target === event.currentTarget) focused.value = name;
       }}
@@ -111,8 +116,8 @@ export function RowView({ row, index, top, twin, first }) {
         <input type="checkbox" tabindex="-1" checked=${isSelected} aria-label=${`Select ${display(bare)}`} onClick=${(/** @type {Event} */ event) => event.preventDefault()} />
       </div>
       <div class="cell name" role="rowheader">
-        <${Icon} name=${folder ? "folder" : iconFor(extension(name))} />
-        ${off && !folder ? html`<bdi class="label" title="A browser cannot address this name">${display(bare)}</bdi><span class="badge warn">no address</span>` : html`<a class="label" tabindex="-1" href=${link(target).href} draggable="false"><bdi>${display(bare)}</bdi>${folder && "/"}</a>`}
+        ${pictured ? html`<img class="thumb" src=${objectPath(bucket, key)} alt="" decoding="async" draggable="false" />` : html`<${Icon} name=${folder ? "folder" : iconFor(extension(name))} />`}
+        ${off ? html`<bdi class="label" title="A browser cannot address this name">${display(bare)}${folder && "/"}</bdi><span class="badge warn">no address</span>` : html`<a class="label" tabindex="-1" href=${link(target).href} draggable="false"><bdi>${display(bare)}</bdi>${folder && "/"}</a>`}
         ${twin && html`<span class="badge warn">looks alike</span>`}
         <span class="second">${folder ? "" : `${size(row.size)} · ${day(row.modified)}`}</span>
       </div>

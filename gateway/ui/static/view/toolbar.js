@@ -7,7 +7,7 @@ import { count, plural, size } from "../lib/format.js";
 import { Icon } from "../lib/icons.js";
 import { current, visible } from "../model/listing.js";
 import { adjust, place } from "../model/place.js";
-import { prefer, prefs } from "../model/prefs.js";
+import { COLUMNS, prefer, prefs } from "../model/prefs.js";
 import { clear, selected, subjects, totals } from "../model/selection.js";
 import { missing } from "../model/session.js";
 import { BY_ID, ACTIONS, newFolder, pick, refusal } from "./actions.js";
@@ -62,8 +62,18 @@ function moreMenu(event) {
     { label: "Download this folder as zip", icon: "zip", run: () => ACTIONS.find(({ id }) => id === "zip")?.run([{ name: "", folder: true, size: NaN, modified: NaN, cls: "" }]), disabled: missing("read", bucket, prefix) },
     { label: "Unfinished uploads…", icon: "upload", run: () => import("./dialogs/unfinished.js").then(({ unfinishedUploads }) => unfinishedUploads()), disabled: missing("list", bucket, prefix) },
     { label: "Deleted objects…", icon: "history", run: () => import("./dialogs/deleted.js").then(({ deletedObjects }) => deletedObjects()), disabled: missing("versions", bucket, prefix) },
-    { label: "Compact rows", icon: "menu", rule: true, checked: prefs.peek().density === "compact", run: () => prefer({ density: prefs.peek().density === "compact" ? "normal" : "compact" }) },
+    { label: "Tiles", icon: "grid", rule: true, several: true, checked: prefs.peek().view === "grid", run: toggleTiles },
+    { label: "Compact rows", icon: "menu", several: true, checked: prefs.peek().density === "compact", run: () => prefer({ density: prefs.peek().density === "compact" ? "normal" : "compact" }) },
+    ...COLUMNS.map(([name, label], i) => ({ label: `Column ${label}`, icon: "none", several: true, rule: i === 0, checked: prefs.peek().columns.includes(name), run: () => toggleColumn(name) })),
   ]);
+}
+
+const toggleTiles = () => prefer({ view: prefs.peek().view === "grid" ? "list" : "grid" });
+
+/** @param {string} name */
+function toggleColumn(name) {
+  const { columns } = prefs.peek();
+  prefer({ columns: columns.includes(name) ? columns.filter((other) => other !== name) : [...columns, name] });
 }
 
 function Filter() {
@@ -116,6 +126,7 @@ export function Toolbar() {
   const { bucket, prefix } = place.value;
   const listing = current.value;
   const why = missing("write", bucket, prefix);
+  const tiles = prefs.value.view === "grid";
   return html`
     <div class="toolbar" role="toolbar" aria-label="This place">
       <${Tool} icon="upload" label="Upload" why=${why} run=${uploadMenu} primary=${true} menu=${true} />
@@ -123,6 +134,7 @@ export function Toolbar() {
       <span class="grow"></span>
       <${Filter} />
       <button class="button sortby" aria-haspopup="menu" onClick=${sortMenu}><span>${sortLabel(listing)}</span><${Icon} name="down" /></button>
+      <button class="icon-button" aria-label="Tiles" aria-pressed=${tiles ? "true" : "false"} onClick=${toggleTiles}><${Icon} name=${tiles ? "menu" : "grid"} /></button>
       <button class="icon-button" aria-label="More" aria-haspopup="menu" onClick=${moreMenu}><${Icon} name="more" /></button>
       <button class="icon-button" aria-label="Refresh" aria-keyshortcuts="r" onClick=${() => listing?.refresh({ all: true })}><${Icon} name="refresh" /></button>
     </div>
