@@ -64,6 +64,8 @@ class InForce:
     async def reload(self) -> bool:
         """Takes the files as they are now, or keeps the old ones; whether it took them."""
         notify("RELOADING=1")
+        # Marked before they are read: what is refused once is told once, and read again when it changes.
+        self._files = await asyncio.to_thread(_marks, self._files)
         try:
             loaded = await asyncio.to_thread(load, self.path)
             self._files = await asyncio.to_thread(_marks, loaded.files)
@@ -73,9 +75,11 @@ class InForce:
         except ConfigError as error:
             for problem in error.problems:
                 log.error("configuration not reloaded", extra={"problem": str(problem)})
-            metrics.RELOADS.add("failed")
-            metrics.RELOAD_FAILED.set(to=1)
-            return False
+            return self._refused()
+        except Exception:
+            # Ours, and no reason to end: what has been in force until now goes on.
+            log.exception("configuration not reloaded")
+            return self._refused()
         finally:
             notify("READY=1")
         self.snapshot = snapshot
@@ -86,6 +90,11 @@ class InForce:
         metrics.GENERATION.set(to=snapshot.generation)
         log.info("configuration reloaded", extra={"generation": snapshot.generation})
         return True
+
+    def _refused(self) -> bool:
+        metrics.RELOADS.add("failed")
+        metrics.RELOAD_FAILED.set(to=1)
+        return False
 
 
 def _marks(files: Iterable[Path]) -> dict[Path, tuple[float, int]]:

@@ -2,8 +2,8 @@
 `gateway serve`: listeners, workers, signals, reload and drain; and `gateway health` for containers.
 
 One worker is this process. With several, this process is the supervisor: it owns the internal
-listener, checks a new configuration before it tells the workers, and starts a worker anew that ends
-by itself. SIGHUP or a changed file reloads, SIGTERM and SIGINT drain.
+listener and the unix sockets, speaks with the service manager, and starts a worker anew that ends
+by itself. SIGHUP or a changed file reloads, SIGTERM and SIGINT drain: each worker does so.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli import DONE, OUTSIDE_FAILED, WRONG_INPUT
+
+if TYPE_CHECKING:
+    from gateway.config.values import Address
 
 RESTART_PAUSE = 1.0  # seconds before a worker that ended is started anew
 GC_YOUNG = 2000  # new objects between two looks of the collector for cycles
@@ -52,7 +57,7 @@ def serve(config_path: Path) -> None:
     meeting = os.environ.get(WORKER)
     if count == 1 or meeting:
         raise SystemExit(_run_worker(config_path, meeting))
-    raise SystemExit(_run_supervisor(config_path, count))
+    raise SystemExit(_run_supervisor(config_path, count, loaded.config.server.listen))
 
 
 def _load(path: Path):  # type: ignore[no-untyped-def] # Loaded, imported late
@@ -119,12 +124,17 @@ def _run_worker(config_path: Path, meeting: str | None) -> int:
 class _Supervisor:
     """Keeps the workers running, tells them what it is told, owns the internal listener."""
 
-    def __init__(self, config_path: Path, count: int, meeting: Path) -> None:
+    def __init__(
+        self, config_path: Path, count: int, meeting: Path, sockets: Mapping[str, int]
+    ) -> None:
+        """`sockets` are the unix sockets that all workers share, by path."""
         self._config_path = config_path
+        self._sockets = sockets
         self._count = count
         self._meeting = meeting
         self._workers: dict[int, asyncio.subprocess.Process] = {}
         self._ending = asyncio.Event()
+        self._status = DONE
 
     async def run(self) -> int:
         from gateway.server.workers import AdminOnly  # noqa: PLC0415
@@ -142,22 +152,38 @@ class _Supervisor:
                 group.create_task(self._end())
         finally:
             await admin.stop()
-        return DONE
+        return self._status
+
+    def _environment(self, index: int) -> dict[str, str]:
+        from gateway.server.listeners import INHERITED  # noqa: PLC0415
+
+        kept = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+        shared = "\n".join(f"{number}:{path}" for path, number in self._sockets.items())
+        return kept | {
+            WORKER: str(self._meeting),
+            "GATEWAY_WORKER_INDEX": str(index),
+            INHERITED: shared,
+        }
 
     async def _keep(self, index: int) -> None:
+        from gateway.observe.metrics import worker_gone  # noqa: PLC0415
+
         while not self._ending.is_set():
             began = time.monotonic()
             worker = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "gateway", "serve", "--config", str(self._config_path)),
-                env={**os.environ, WORKER: str(self._meeting), "GATEWAY_WORKER_INDEX": str(index)},
-                pass_fds=_handed_over(),
+                env=self._environment(index),
+                pass_fds=(*_handed_over(), *self._sockets.values()),
             )
             self._workers[index] = worker
             code = await worker.wait()
+            worker_gone(worker.pid)
+            (self._meeting / f"{worker.pid}.admin").unlink(missing_ok=True)
             if self._ending.is_set():
                 return
             if code == WRONG_INPUT and time.monotonic() - began < 5:
+                self._status = code
                 self._ending.set()  # it will not read better the next time
                 return
             click.echo(f"gateway: worker {index} ended with {code}; starting another", err=True)
@@ -165,7 +191,10 @@ class _Supervisor:
                 await asyncio.wait_for(self._ending.wait(), RESTART_PAUSE)
 
     async def _end(self) -> None:
+        from gateway.server.listeners import notify  # noqa: PLC0415
+
         await self._ending.wait()
+        notify("STOPPING=1")
         self._tell(signal.SIGTERM)
 
     def _reload(self) -> None:
@@ -181,14 +210,27 @@ def _handed_over() -> tuple[int, ...]:
     return tuple(range(3, 3 + int(os.environ.get("LISTEN_FDS", "0"))))
 
 
-def _run_supervisor(config_path: Path, count: int) -> int:
+def _run_supervisor(config_path: Path, count: int, listen: Sequence[Address]) -> int:
     with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
         meeting = Path(folder)
         metrics = meeting / "metrics"
         metrics.mkdir()
-        # prometheus-client reads it when it is imported, here and in every worker.
+        # prometheus-client reads it when it is imported, below and in every worker.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
-        return asyncio.run(_Supervisor(config_path, count, meeting).run())
+        from gateway.server.listeners import ListenError, open_sockets  # noqa: PLC0415
+
+        with contextlib.ExitStack() as stack:
+            try:
+                sockets = {
+                    address.path: stack.enter_context(sock).fileno()
+                    for address in listen
+                    if address.kind == "unix"
+                    for sock in open_sockets([address])
+                }
+                return asyncio.run(_Supervisor(config_path, count, meeting, sockets).run())
+            except ListenError as error:
+                click.echo(f"gateway: {error}", err=True)
+                return OUTSIDE_FAILED
 
 
 @click.command()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BACKLOG = 1024  # connections that wait to be accepted
 _FIRST_FD = 3  # where the service manager's sockets begin
+INHERITED = "GATEWAY_SOCKETS"
+"""In a worker's environment: the unix sockets that its supervisor has opened, `NUMBER:PATH`, one a line."""
 UNIX_MODE = 0o660  # a proxy in the same group may connect, nobody else
 
 
@@ -94,6 +96,10 @@ def _tcp(address: Address, share: bool) -> list[socket.socket]:
 
 
 def _unix(path: str) -> socket.socket:
+    for line in os.environ.get(INHERITED, "").splitlines():
+        number, _, place = line.partition(":")
+        if place == path:  # several processes cannot bind one path: they share the socket
+            return _taken_over(int(number))
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
             os.unlink(path)  # left behind by a process that was killed
@@ -113,6 +119,10 @@ def _handed_over(name: str) -> socket.socket:
         number = _FIRST_FD + names.index(name)
     else:
         raise OSError(0, f"the service manager handed over no socket called {name!r}")
+    return _taken_over(number)
+
+
+def _taken_over(number: int) -> socket.socket:
     sock = socket.socket(fileno=os.dup(number))
     sock.setblocking(False)
     return sock

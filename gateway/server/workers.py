@@ -20,6 +20,8 @@ from gateway.server.listeners import notify, open_sockets
 from gateway.server.serving import ADMIN_END
 from gateway.snapshot import Snapshot
 
+AGAIN = 0.1  # seconds until workers that start are asked once more
+
 
 class AdminOnly:
     """Answers `/livez`, `/readyz` and `/metrics` for all workers together."""
@@ -40,7 +42,15 @@ class AdminOnly:
             await loop.create_server(self._server, sock=sock)
             for sock in open_sockets(self._config.admin.listen)
         ]
-        notify("READY=1")
+        self._telling = asyncio.ensure_future(self._tell())
+
+    async def _tell(self) -> None:
+        """Tells the service manager as soon as all workers listen."""
+        while True:
+            if (await self._ready()).ready:
+                notify("READY=1")
+                return
+            await asyncio.sleep(AGAIN)
 
     async def _ready(self) -> Readiness:
         """Ready where every worker is."""
@@ -51,7 +61,7 @@ class AdminOnly:
         return Readiness(ready, {"workers": alive})
 
     async def stop(self) -> None:
-        notify("STOPPING=1")
+        self._telling.cancel()
         for listener in self._listeners:
             listener.close()
         await self._server.shutdown(ADMIN_END)
