@@ -161,16 +161,24 @@ class Errand:
             # Not `handle`: what is fetched here is never handed over to a proxy (PRX-11).
             answer = await pipeline.carry(ruling, ex)
         except GatewayError as error:
-            told = refusal(error, anonymous=False)
-            message = told.detail.get("sentence") or told.message
-            ex.event.status = told.status
-            ex.event.refused(told.code, told.reason)
-            found = Refused(told.status, told.code, message)
+            found = _refused(error, ex)
             if not judged and isinstance(error, S3Error) and error.row is s3.SLOW_DOWN:
                 return None, found  # our own limit, before anything was taken
             raise found from error
         ex.event.status = answer.status
         return answer, None
+
+    async def permitted(self, method: str, bucket: str, key: str) -> None:
+        """Asks the policy, and nobody else: nothing is done, nothing written down. Raises Refused."""
+        head = self._head(method, bucket, key, (), (), NO_BODY)
+        await self.check()
+        ex = self._errands.exchange(head, self._note)
+        try:
+            await self._errands.pipeline.judge(head, NO_BODY, ex, proof=self.proof)
+        except GatewayError as error:
+            raise _refused(error, ex) from error
+        finally:
+            ex.finish()
 
     def _head(
         self,
@@ -329,6 +337,14 @@ def told(status: int, data: bytes) -> Refused:
     return Refused(
         status, code or known.get(status, "BadGateway"), message or f"It was answered {status}."
     )
+
+
+def _refused(error: GatewayError, ex: Exchange) -> Refused:
+    """What a refusal of ours says to whoever wanted it done; its audit line says the same."""
+    told = refusal(error, anonymous=False)
+    ex.event.status = told.status
+    ex.event.refused(told.code, told.reason)
+    return Refused(told.status, told.code, told.detail.get("sentence") or told.message)
 
 
 def _ended() -> Refused:

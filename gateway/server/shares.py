@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 TOKEN_BYTES = 24
 OWN_MAX = 500  # links of one person that stand at once
 LOCK = timedelta(seconds=10)
+UPLOADED = "file"  # the name that stands for those of uploads when their right is asked for
 CLOCKS = timedelta(minutes=5)  # by how much a browser's clock may be ahead of ours
 _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = (
     2**14,
@@ -352,12 +353,12 @@ class Shares:
         return json_answer(share.described() | {"url": url}, status=201)
 
     async def _check(self, share: Share, proof: Proof, request: Request) -> None:
-        """Nobody shares what they may not read; what may be written shows itself at the first use."""
+        """Nobody gives away what they may not do themselves (SHR-1). Raises ApiError."""
         errand = self._errands.errand(proof, peer=request.head.peer, note="share")
         try:
             if share.allow == "upload":
-                return
-            if share.whole:
+                await errand.permitted("PUT", share.bucket, share.place + UPLOADED)
+            elif share.whole:
                 await errand.page(share.bucket, share.place, size=1)
             elif await errand.head(share.bucket, share.place) is None:
                 raise ApiError(404, "There is no such object.", code="NoSuchKey")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
+
 import pytest
 
 from gateway.message import Answer, Headers, RequestHead, ResponseHead
 from gateway.s3.errors import S3Error
 from gateway.server.browser import attachment, check_destination, guard
-from tests.server.whole_gateway import whole_gateway
+from tests.server.whole_gateway import WRITER, whole_gateway
+from tests.sigv4.clients import plus
 
 
 def head(**headers):
@@ -147,7 +151,7 @@ def test_web_8_a_download_name_brings_no_header_of_its_own(key, expected):
 HOSTILE = b"<script>fetch('/api/keys', {method: 'POST'})</script>"
 
 
-@pytest.mark.parametrize("where", ["link", "public"])
+@pytest.mark.parametrize("where", ["link", "public", "name and password"])
 async def test_web_3_what_a_link_can_fetch_runs_nothing_on_the_pages_host(where, tmp_path):
     """A presigned or public page of somebody's would else be script on the session's own origin."""
     async with whole_gateway(tmp_path) as whole:
@@ -157,7 +161,13 @@ async def test_web_3_what_a_link_can_fetch_runs_nothing_on_the_pages_host(where,
         public = RequestHead(
             method="GET", target="/open/x.html", headers=Headers([("host", whole.host)])
         )
-        asked = whole.client().link("GET", "/data/x.html") if where == "link" else public
+        pair = f"{WRITER.access_key_id}:{WRITER.secret.reveal()}".encode()
+        basic = ("authorization", f"Basic {base64.b64encode(pair).decode()}")
+        asked = {
+            "link": whole.client().link("GET", "/data/x.html"),
+            "public": public,
+            "name and password": plus(replace(public, target="/data/x.html"), basic),
+        }[where]
         shown = await whole.ask(asked)
         signed = await whole.signed("GET", "/data/x.html")
         worker = await whole.ask(asked, b"", ("service-worker", "script"))

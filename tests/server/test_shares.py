@@ -214,6 +214,22 @@ async def test_ui_35_upload_only(ada):
     assert (await guest.ask("GET", f"{path}/zip/")).status == 404
 
 
+@pytest.mark.parametrize(
+    ("bucket", "prefix"),
+    [("archive", "in/"), ("team-data", "final/"), ("nobodys", "in/"), ("*", ""), ("lab-*", "in/")],
+    ids=["read only", "denied", "not granted", "every bucket", "a pattern"],
+)
+async def test_shr_1_nobody_lets_others_upload_where_they_may_not(ada, bucket, prefix):
+    """It is said when the link is made, and not to the first visitor, who could do nothing about it."""
+    before = await ada.keys("archive", "")
+    order = {"bucket": bucket, "prefix": prefix, "allow": "upload"}
+    order["expires_at"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    made = await ada.ask("POST", "/api/shares", json=order)
+    assert made.status in (400, 403), made.body
+    assert (await ada.ask("GET", "/api/shares")).json == {"shares": []}
+    assert await ada.keys("archive", "") == before
+
+
 async def test_shr_2_revoked_by_its_owner_alone(ada):
     """Another's id, or the beginning of one, is no link of theirs; then the next request is 404."""
     path, share_id = await shared(ada, bucket="home", key="hello.txt")
