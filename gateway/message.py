@@ -74,6 +74,18 @@ class Headers:
         return f"Headers({', '.join(self._first)})"
 
 
+@final
+class Names(dict[bytes, str]):
+    """Names of fields as they arrive, to lower case; the given spellings without work, all others with it."""
+
+    def __init__(self, spellings: Iterable[str]) -> None:
+        super().__init__((spelling.encode(), spelling.lower()) for spelling in spellings)
+
+    def __missing__(self, name: bytes) -> str:
+        # Not kept: what strangers write must not grow it.
+        return name.decode("ascii").lower()
+
+
 @record(frozen=True, slots=True, kw_only=True)
 class RequestHead:
     """One request as it was received."""

@@ -17,7 +17,7 @@ from typing import Final, Protocol, final
 
 import httptools
 
-from gateway.message import Headers
+from gateway.message import Headers, Names
 
 LINE_MAX: Final = 32 * 1024  # bytes of the target or of one field: a presigned URL with its token
 HEAD_MAX: Final = 64 * 1024  # bytes of a whole head, and of what may pass between two pieces
@@ -25,8 +25,8 @@ FIELDS_MAX: Final = 256
 SLICE: Final = 16 * 1024
 """Bytes parsed at once, so that a read full of tiny requests becomes a bounded number of them."""
 
-_NAMES: Final[dict[bytes, str]] = {
-    name.encode(): name.lower()
+_NAMES: Final = Names(
+    name
     for spelling in [
         "Accept",
         "Accept-Encoding",
@@ -69,7 +69,7 @@ _NAMES: Final[dict[bytes, str]] = {
         "amz-sdk-request",
     ]
     for name in (spelling, spelling.lower())
-}
+)
 """Spellings seen in nearly every request. Fixed: a client must not grow it."""
 
 
@@ -199,6 +199,7 @@ class RequestReader:
         self._left = 0
         self._in_body = False
         self._between = 0
+        self._fields = []  # of a trailer, which nobody reads (AIO-19)
         self._receiver.end()
 
     # What the parser calls. It goes on after an exception, so faults are noted, not raised.
@@ -207,8 +208,7 @@ class RequestReader:
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:  # else a trailer, which nobody reads (AIO-19)
-            self._fields.append((name, value))
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -222,15 +222,11 @@ class RequestReader:
             self._fault = "too many fields"
         garbled = False
         try:
-            pairs = [
-                (_NAMES.get(name) or name.decode("ascii").lower(), value.decode().rstrip(" \t"))
-                for name, value in fields
-            ]
+            pairs = [(_NAMES[name], value.decode().rstrip(" \t")) for name, value in fields]
         except UnicodeDecodeError:
             garbled = True
             pairs = [
-                (name.decode("ascii").lower(), value.decode("utf-8", "surrogateescape"))
-                for name, value in fields
+                (_NAMES[name], value.decode("utf-8", "surrogateescape")) for name, value in fields
             ]
         headers = Headers(pairs)
         method = parser.get_method().decode("ascii")

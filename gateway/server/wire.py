@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CLIENT_CLOSED = 499  # what the audit line says of a client that left; nginx's number for it
 SERVER_NAME = "s3-auth-gateway"
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_STARTS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
 class Sent(web.StreamResponse):
@@ -74,13 +74,15 @@ def render_head(status: int, headers: Pairs, *, extra: str = "") -> bytes:
 
     `extra` is complete lines of our own making.
     """
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\n"]
-    lines += [f"{name}: {value}\r\n" for name, value in headers]
-    text = "".join(lines)
+    text = "\r\n".join(map(": ".join, headers))
     # One comparison instead of a search in each value: no field may bring its own line.
-    if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
+    breaks = max(len(headers) - 1, 0)
+    if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
         raise ValueError("a header field holds a line break")
-    return (text + extra + "\r\n").encode("utf-8", "surrogateescape")
+    if text:
+        text += "\r\n"
+    start = _STARTS.get(status) or f"HTTP/1.1 {status} Unknown\r\n"
+    return f"{start}{text}{extra}\r\n".encode("utf-8", "surrogateescape")
 
 
 async def send(inbound: Inbound, answer: Answer, *, extra: str, count: list[int]) -> Sent:

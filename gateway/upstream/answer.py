@@ -15,7 +15,7 @@ from typing import Final, final
 import httptools
 
 from gateway.errors import UpstreamProtocolError
-from gateway.message import Headers, ResponseHead
+from gateway.message import Headers, Names, ResponseHead
 from gateway.upstream.framing import (
     FIELDS_MAX,
     HEAD_MAX,
@@ -26,9 +26,8 @@ from gateway.upstream.framing import (
     stays_open,
 )
 
-_NAMES: Final[dict[bytes, str]] = {
-    name.encode(): name.lower()
-    for name in [
+_NAMES: Final = Names(
+    (
         "Accept-Ranges",
         "Cache-Control",
         "Connection",
@@ -49,14 +48,14 @@ _NAMES: Final[dict[bytes, str]] = {
         "x-amz-request-id",
         "x-amz-server-side-encryption",
         "x-amz-version-id",
-    ]
-}
+    )
+)
 """Spellings seen in nearly every answer. Fixed: an upstream must not grow it."""
 
 
 @final
 class AnswerReader:
-    """Reads one answer. Feed it until `complete`, take `pieces` on the way."""
+    """Reads one answer after the other. Feed it until `complete`, take `pieces` on the way."""
 
     __slots__ = (
         "_between",
@@ -67,6 +66,7 @@ class AnswerReader:
         "_left",
         "_method",
         "_parser",
+        "_ready",
         "complete",
         "extra",
         "head",
@@ -76,7 +76,13 @@ class AnswerReader:
         "stays",
     )
 
-    def __init__(self, method: str) -> None:
+    def __init__(self) -> None:
+        self._parser: httptools.HttpResponseParser | None = None
+        self._ready = False
+        """The parser stands before an answer."""
+
+    def begin(self, method: str) -> None:
+        """An answer to `method` comes next."""
         self.head: ResponseHead | None = None
         self.length: int | None = None
         """Bytes of the body; None where only its end tells."""
@@ -90,13 +96,19 @@ class AnswerReader:
         self.spoke = False
         """At least one byte has come."""
         self._method = method
-        self._parser = httptools.HttpResponseParser(self)
+        if not self._ready:
+            self._parser = httptools.HttpResponseParser(self)
         self._fields: list[tuple[bytes, bytes]] = []
         self._framing = Framing.NOTHING
         self._left = 0
         self._between = 0
         self._interim = 0
         self._fault: UpstreamProtocolError | None = None
+
+    def close(self) -> None:
+        """Nothing more is read: parser and reader hold each other no longer."""
+        self._ready = False
+        self._parser = None
 
     def feed(self, data: memoryview) -> None:
         """Takes some bytes, and copies what it keeps. Raises UpstreamProtocolError."""
@@ -127,8 +139,10 @@ class AnswerReader:
         # Before a head and between pieces of a body only so much may pass that is no piece: one
         # endless line, chunk extensions, trailers. Else we are fed for ever with nothing.
         self._between += len(data)
+        parser = self._parser
+        assert parser is not None
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._blame("upstream changed the protocol")
         except httptools.HttpParserError as error:
@@ -147,6 +161,7 @@ class AnswerReader:
     # What the parser calls. It goes on after an exception, so faults are noted, not raised.
 
     def on_message_begin(self) -> None:
+        self._ready = False
         if self.complete:
             self.extra = True
 
@@ -157,8 +172,10 @@ class AnswerReader:
     def on_headers_complete(self) -> None:
         if self.head is not None or self._fault is not None:
             return
-        status = self._parser.get_status_code()
-        version = self._parser.get_http_version()
+        parser = self._parser
+        assert parser is not None
+        status = parser.get_status_code()
+        version = parser.get_http_version()
         fields, self._fields = self._fields, []
         if self._too_long(fields):
             self._blame("head is too long")
@@ -206,6 +223,7 @@ class AnswerReader:
             self.complete = not self._left
 
     def on_message_complete(self) -> None:
+        self._ready = True
         if self.head is not None and self._framing is not Framing.CLOSE:
             self.complete = True
 
@@ -215,7 +233,7 @@ def _decoded(fields: list[tuple[bytes, bytes]]) -> Headers:
     return Headers(
         [
             (
-                _NAMES.get(name) or name.decode("ascii").lower(),
+                _NAMES[name],
                 value.decode("utf-8", "surrogateescape").rstrip(" \t"),
             )
             for name, value in fields

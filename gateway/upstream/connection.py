@@ -1,8 +1,8 @@
 """
 One HTTP/1.1 connection to an upstream: one exchange at a time.
 
-Bytes are read into one buffer that all connections share and copied out once. One timer a
-connection watches whatever is awaited next; it is moved when it rings, not with every read.
+Bytes are read into one buffer that all connections share and copied out once. One deadline a
+connection watches whatever is awaited next.
 
 INVARIANT: an exchange ends cleanly (the whole request sent, the whole answer read, not a byte
 more) or the connection is closed; `released` is called in the first case only.
@@ -24,6 +24,7 @@ from gateway.errors import (
 from gateway.message import NO_BODY, Answer, Body, BytesBody
 from gateway.upstream import Endpoint
 from gateway.upstream.answer import AnswerReader
+from gateway.upstream.deadline import Deadline
 from gateway.upstream.framing import offered_seconds
 
 READ_SIZE: Final = 128 * 1024
@@ -35,7 +36,6 @@ AT_ONCE: Final = 64 * 1024
 and a small object that breaks off is an error, not half an answer."""
 KEPT_IDLE: Final = 15.0
 """Seconds an unused connection is kept: below what S3 servers and balancers keep theirs."""
-_NEVER: Final = float("inf")
 
 
 class Stale(UpstreamUnavailable):
@@ -127,11 +127,10 @@ class Connection(asyncio.BufferedProtocol):
         "_lost",
         "_paused",
         "_reader",
+        "_reading",
         "_released",
         "_reused",
         "_sent",
-        "_timer",
-        "_timer_at",
         "_transport",
         "idle_since",
     )
@@ -152,13 +151,14 @@ class Connection(asyncio.BufferedProtocol):
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._reading = AnswerReader()
         self._reader: AnswerReader | None = None
+        """Of the exchange that goes on; None between two."""
         self._answer: asyncio.Future[Answer] | None = None
         self._incoming: Incoming | None = None
         self._drained: asyncio.Future[None] | None = None
         self._error: Exception | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = self._deadline = _NEVER
+        self._deadline = Deadline(self._loop, self._late)
         self._paused = self._reused = self._sent = False
 
     @property
@@ -170,18 +170,19 @@ class Connection(asyncio.BufferedProtocol):
     def begin(self, method: str, data: bytes, *, whole: bool) -> asyncio.Future[Answer]:
         """Writes `data`, the `whole` request or its head; the future brings the answer."""
         assert self._transport is not None
-        self._reader = AnswerReader(method)
+        self._reader = reader = self._reading
+        reader.begin(method)
         self._sent = whole
         self._answer = answer = self._loop.create_future()
         self._transport.write(data)
-        self._expect(self._endpoint.head_timeout)
+        self._deadline.set(self._endpoint.head_timeout)
         return answer
 
     async def send_body(self, body: Body) -> None:
         """The body after its head, as fast as the upstream takes it. Raises what the body raises."""
         length = body.length
         sent = 0
-        self._expect(None)  # how fast the client sends is not the upstream's fault
+        self._deadline.clear()  # how fast the client sends is not the upstream's fault
         async for data in body:
             sent += len(data)
             if length is None:
@@ -196,7 +197,7 @@ class Connection(asyncio.BufferedProtocol):
         elif sent != length:
             raise ValueError(f"body of {length} bytes ended after {sent}")
         self._sent = True
-        self._expect(self._endpoint.head_timeout)
+        self._deadline.set(self._endpoint.head_timeout)
 
     async def _write(self, *parts: bytes) -> None:
         if self._transport is None:
@@ -206,9 +207,9 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.writelines(parts)
         if self._drained is not None:
-            self._expect(self._endpoint.idle_timeout)
+            self._deadline.set(self._endpoint.idle_timeout)
             await self._drained
-            self._expect(None)
+            self._deadline.clear()
 
     def pause_writing(self) -> None:
         if self._drained is None:
@@ -240,7 +241,7 @@ class Connection(asyncio.BufferedProtocol):
         elif reader.head is None:
             pass  # the time for a head is for all of it
         elif reader.length is not None and reader.length <= AT_ONCE:
-            self._expect(self._endpoint.idle_timeout)
+            self._deadline.set(self._endpoint.idle_timeout)
         else:
             self._pass_on(reader)
 
@@ -256,7 +257,7 @@ class Connection(asyncio.BufferedProtocol):
         if incoming.size >= HIGH_WATER:
             self._hold()
         else:
-            self._expect(self._endpoint.idle_timeout)
+            self._deadline.set(self._endpoint.idle_timeout)
 
     def _hand_over(self, reader: AnswerReader, body: Body) -> None:
         answer, self._answer = self._answer, None
@@ -287,7 +288,7 @@ class Connection(asyncio.BufferedProtocol):
     def _rest(self, reader: AnswerReader) -> None:
         assert reader.head is not None
         offered = offered_seconds(reader.head.headers)
-        self._expect(KEPT_IDLE if offered is None else min(KEPT_IDLE, offered - 1))
+        self._deadline.set(KEPT_IDLE if offered is None else min(KEPT_IDLE, offered - 1))
         self._reused = True
         self.idle_since = self._loop.time()
         self._released(self)
@@ -296,7 +297,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._paused and self._transport is not None:
             self._transport.pause_reading()
             self._paused = True
-        self._expect(None)  # it is we who are silent now
+        self._deadline.clear()  # it is we who are silent now
 
     def _go_on(self) -> None:
         self._paused = False
@@ -307,7 +308,7 @@ class Connection(asyncio.BufferedProtocol):
         """The reader of the answer has taken all that was here, and wants more."""
         if self._paused and self._incoming is not None:
             self._go_on()
-            self._expect(self._endpoint.idle_timeout)
+            self._deadline.set(self._endpoint.idle_timeout)
 
     # -- the socket ----------------------------------------------------------------------------
 
@@ -320,10 +321,10 @@ class Connection(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadline.stop()
         self._fail(self._error or self._broken(exc))
-        self._transport = self._reader = self._timer = None
+        self._transport = self._reader = None
+        self._reading.close()
         self.resume_writing()
         self._lost(self)
 
@@ -353,29 +354,8 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- time ----------------------------------------------------------------------------------
 
-    def _expect(self, seconds: float | None) -> None:
-        """Something must happen within so many seconds; None: nothing has to."""
-        if seconds is None:
-            self._deadline = _NEVER
-            return
-        self._deadline = self._loop.time() + seconds
-        if self._deadline < self._timer_at:
-            self._arm()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = self._deadline
-        self._timer = self._loop.call_at(self._deadline, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        self._timer_at = _NEVER
-        if self._deadline == _NEVER:
-            return
-        if self._deadline > self._loop.time():
-            self._arm()
-        elif self._reader is None:
+    def _late(self) -> None:
+        if self._reader is None:
             self.abort()  # idle long enough
         else:
             where = "before an answer" if self._reader.head is None else "in the middle of a body"

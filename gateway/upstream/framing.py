@@ -20,7 +20,9 @@ from gateway.upstream import Outbound
 
 BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Methods for which no body means no Content-Length either: RFC 9110 section 8.6."""
-OURS = ("content-length", "transfer-encoding", "connection", "expect", "trailer", "te", "upgrade")
+OURS = frozenset(
+    {"content-length", "transfer-encoding", "connection", "expect", "trailer", "te", "upgrade"}
+)
 """Fields that only this module writes, or nobody does."""
 
 LINE_MAX = 32 * 1024  # bytes of one field: presigned URLs and session tokens fit with room
@@ -28,6 +30,7 @@ HEAD_MAX = 64 * 1024  # bytes of a whole head
 FIELDS_MAX = 256  # S3 sends some 30, and 2 KiB of user metadata
 INTERIM_MAX = 8  # 1xx answers before the real one; more is somebody keeping us busy
 
+_BREAK = "\r\n"
 _METHOD = re.compile(r"[A-Z]+")
 _TARGET = re.compile(r"[!-~]+")
 
@@ -46,20 +49,19 @@ def request_head(head: Outbound, body: Body) -> bytes:
     headers = head.headers
     if not _METHOD.fullmatch(head.method) or not _TARGET.fullmatch(head.target):
         raise ValueError("request line holds characters that cannot stand there")
-    for name in OURS:
-        if name in headers:
-            raise ValueError(f"{name} is written by the transport")
-    lines = [f"{head.method} {head.target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers.pairs]
-    if body.length is None:
-        lines.append("transfer-encoding: chunked")
-    elif body.length or head.method not in BODILESS:
-        lines.append(f"content-length: {body.length}")
-    text = "\r\n".join(lines)
+    if not OURS.isdisjoint(headers.names()):
+        raise ValueError(f"{OURS.intersection(headers.names())} is written by the transport")
+    text = "\r\n".join(map(": ".join, headers.pairs))
     # Every CR and LF must be one of ours: a value with its own would begin a header, or a request.
-    if not text.count("\r") == text.count("\n") == len(lines) - 1 or "\0" in text:
+    breaks = max(len(headers.pairs) - 1, 0)
+    if not text.count("\r") == text.count("\n") == breaks or "\0" in text:
         raise ValueError("a header value holds a line break or NUL")
-    return f"{text}\r\n\r\n".encode()
+    length = body.length
+    if length is None:
+        text += "\r\ntransfer-encoding: chunked"
+    elif length or head.method not in BODILESS:
+        text += f"\r\ncontent-length: {length}"
+    return f"{head.method} {head.target} HTTP/1.1\r\n{text.removeprefix(_BREAK)}\r\n\r\n".encode()
 
 
 def answer_framing(method: str, status: int, version: str, headers: Headers) -> Framing:
@@ -68,17 +70,24 @@ def answer_framing(method: str, status: int, version: str, headers: Headers) -> 
         raise UpstreamProtocolError(f"answer speaks HTTP/{version}")
     if not 200 <= status <= 599:
         raise UpstreamProtocolError(f"answer has the status {status}")
-    lengths = headers.all("content-length")
-    codings = headers.all("transfer-encoding") if "transfer-encoding" in headers else []
-    if codings and (lengths or version == "1.0" or [c.lower() for c in codings] != ["chunked"]):
+    codings = "transfer-encoding" in headers
+    length = headers.get("content-length")
+    if codings and (
+        length is not None
+        or version == "1.0"
+        or [coding.lower() for coding in headers.all("transfer-encoding")] != ["chunked"]
+    ):
         raise UpstreamProtocolError("answer has a transfer coding that is not plain chunked")
-    if len(lengths) > 1 or (lengths and not (lengths[0].isascii() and lengths[0].isdigit())):
+    if length is not None and (
+        not (length.isascii() and length.isdigit())
+        or (headers.doubled and len(headers.all("content-length")) > 1)
+    ):
         raise UpstreamProtocolError("answer has no single Content-Length")
     if method == "HEAD" or status in (204, 304):
         return Framing.NOTHING
     if codings:
         return Framing.CHUNKED
-    return Framing.LENGTH if lengths else Framing.CLOSE
+    return Framing.LENGTH if length is not None else Framing.CLOSE
 
 
 def stays_open(version: str, headers: Headers) -> bool:
@@ -94,7 +103,8 @@ def stays_open(version: str, headers: Headers) -> bool:
 
 def offered_seconds(headers: Headers) -> int | None:
     """How long the upstream says it keeps an idle connection; None where it does not say."""
-    found = _KEEP.search(headers.get("keep-alive", "") or "")
+    offered = headers.get("keep-alive")
+    found = None if offered is None else _KEEP.search(offered)
     return int(found[1]) if found else None
 
 

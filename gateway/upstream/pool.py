@@ -46,20 +46,25 @@ class Pool:
     async def send(self, endpoint: Endpoint, head: Outbound, body: Body) -> Answer:
         """See Transport.send."""
         start = request_head(head, body)
-        data = await _small(body)
+        lane = self._lanes.get(endpoint) or self._lane(endpoint)
+        data = body.whole()
+        if data is None and body.length is not None and body.length <= ONE_WRITE:
+            data = await body.read(ONE_WRITE)
         if data is None:
-            connection = await self._lane(endpoint).take(old=False)
+            connection = await lane.take(old=False)
             return await _converse(connection, head.method, start, body)
+        if len(data) != body.length:
+            raise ValueError(f"body has {len(data)} bytes and says {body.length}")
         start += data
         # FWD-12: sent again only where no byte of a body was taken.
         repeatable = not data and head.method in REPEATABLE
-        connection = await self._lane(endpoint).take(old=repeatable)
+        connection = lane.idle_one(repeatable) or await lane.take(old=repeatable)
         try:
             return await _answer(connection, connection.begin(head.method, start, whole=True))
         except Stale:
             if not repeatable:
                 raise
-        connection = await self._lane(endpoint).open()
+        connection = await lane.open()
         return await _answer(connection, connection.begin(head.method, start, whole=True))
 
     def _lane(self, endpoint: Endpoint) -> _Lane:
@@ -89,16 +94,6 @@ class Pool:
             metrics.WATCHED.remove(self._watch)
         for lane in list(self._lanes.values()):
             await lane.close()
-
-
-async def _small(body: Body) -> bytes | None:
-    """All of a body that fits into one write; None of one that has to be streamed."""
-    data = body.whole()
-    if data is None and body.length is not None and body.length <= ONE_WRITE:
-        data = await body.read(ONE_WRITE)
-    if data is not None and len(data) != body.length:
-        raise ValueError(f"body has {len(data)} bytes and says {body.length}")
-    return data
 
 
 async def _answer(connection: Connection, answer: asyncio.Future[Answer]) -> Answer:
@@ -173,13 +168,14 @@ class _Lane:
 
         With `old` one that may have gone stale will do. Raises UpstreamUnavailable.
         """
-        return self._idle_one(old) or await self._patiently(lambda: self._idle_one(old))
+        return self.idle_one(old) or await self._patiently(lambda: self.idle_one(old))
 
     async def open(self) -> Connection:
         """A new connection, whatever is idle. Raises UpstreamUnavailable."""
         return await self._patiently(lambda: None)
 
-    def _idle_one(self, old: bool) -> Connection | None:
+    def idle_one(self, old: bool) -> Connection | None:
+        """A connection that waits for work, used recently unless an `old` one will do."""
         idle = self.idle
         while idle and not idle[-1].usable:
             idle.pop()

@@ -27,7 +27,8 @@ class Reading:
 
 
 def read(data: bytes, cuts: list[int], method: str = "GET", *, end: bool = False) -> Reading:
-    reader = AnswerReader(method)
+    reader = AnswerReader()
+    reader.begin(method)
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     body = b""
     fault = False
@@ -130,7 +131,8 @@ def test_broken_rules_are_found_byte_by_byte(data):
 
 def test_memory_is_bounded():
     """Neither a head nor a trailer that never ends is kept."""
-    reader = AnswerReader("GET")
+    reader = AnswerReader()
+    reader.begin("GET")
     reader.feed(memoryview(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"))
 
     with pytest.raises(UpstreamProtocolError):
@@ -140,7 +142,8 @@ def test_memory_is_bounded():
 
 def test_tiny_chunks_are_fine():
     """Many small pieces with their frames are not an attack."""
-    reader = AnswerReader("GET")
+    reader = AnswerReader()
+    reader.begin("GET")
     reader.feed(memoryview(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"))
 
     for _ in range(50_000):
