@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from gateway.config.section import Section
+from gateway.config.section import Lasting, Section
 from gateway.config.validate import looks_like
 from gateway.config.values import (
     Address,
@@ -71,9 +71,9 @@ class Server(Section):
     """The internal location of nginx that X-Accel-Redirect names."""
     connections: Annotated[int, Field(ge=1)] = 10_000
     """Connections open at once, in each worker; whoever comes beyond gets 503 and is asked to come again."""
-    header_timeout: Duration = timedelta(seconds=30)
+    header_timeout: Lasting = timedelta(seconds=30)
     """How long a connection may stay idle, or take for its request head (DOS-1)."""
-    body_timeout: Duration = timedelta(seconds=60)
+    body_timeout: Lasting = timedelta(seconds=60)
     """Silence in the middle of a body, either way, after which the connection is cut (DOS-2)."""
     body_min_rate: Size = 1024
     """Bytes a second, averaged over a minute, that a body must arrive with (DOS-2); 0 for no limit."""

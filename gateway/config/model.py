@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from gateway.config.listeners import Admin, Server, Tls
 from gateway.config.people import (
@@ -25,7 +25,7 @@ from gateway.config.people import (
     SessionSettings,
 )
 from gateway.config.positions import Document, Problem
-from gateway.config.section import Name, RoleArn, Section, within
+from gateway.config.section import Assumed, Lasting, Life, Name, RoleArn, Section
 from gateway.config.storage import (
     NEED_TOKEN,
     AnonymousCredentials,
@@ -153,17 +153,15 @@ class Keys(Section):
 
     personal: bool = True
     """Whether people may make personal keys."""
-    max_lifetime: Duration = timedelta(days=365)
+    max_lifetime: Life = timedelta(days=365)
     """Longest life of a personal key."""
-    temporary: Duration = timedelta(hours=1)
+    temporary: Lasting = timedelta(hours=1)
     """Life of temporary credentials where none is asked for."""
-    temporary_max: Annotated[
-        Duration, AfterValidator(lambda value: within(value, minimum=900, maximum=43200))
-    ] = timedelta(hours=12)
+    temporary_max: Assumed = timedelta(hours=12)
     """Longest life of temporary credentials: 15m to 12h."""
-    login: Duration = timedelta(days=7)
+    login: Life = timedelta(days=7)
     """Life of the key that `gateway login` hands to a machine; never longer than `max_lifetime`."""
-    unconfirmed: Duration = timedelta(days=30)
+    unconfirmed: Lasting = timedelta(days=30)
     """Personal keys stop when their owner has not been confirmed at the provider for so long (KEY-4)."""
 
 
@@ -179,7 +177,7 @@ class Shares(Section):
 
     enabled: bool = True
     """Whether people may make share links."""
-    max_lifetime: Duration = timedelta(days=30)
+    max_lifetime: Life = timedelta(days=30)
     """Longest life of a link."""
 
 

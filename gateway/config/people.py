@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.config.section import Name, Section
+from gateway.config.section import Lasting, Life, Name, Section
 from gateway.config.validate import looks_like
-from gateway.config.values import Duration, File, SecretText, SessionKey, StrongSecret, Url
+from gateway.config.values import File, SecretText, SessionKey, StrongSecret, Url
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 COGNITO_ISSUER = r"https://cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/"
@@ -19,6 +19,16 @@ KEY_ID = looks_like(
 )
 
 Kind = Literal["auto", "cognito", "keycloak", "entra", "google", "okta", "generic"]
+
+
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+_OURS = frozenset(
+    {"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce"}
+    | {"code_challenge", "code_challenge_method", "request", "request_uri", "claims"}
+)
+"""Parameters of a sign-in that are the gateway's own, or that change how it comes back."""
 
 
 class ClaimNames(Section):
@@ -53,7 +63,7 @@ class Provider(Section):
     """Scopes asked for at sign-in. Left out: what the kind wants. `""`: the parameter is not sent (Cognito then grants what the app client allows)."""
     kind: Kind = "auto"
     """Whose habits to expect; `auto` looks at the issuer."""
-    audiences: tuple[str, ...] = ()
+    audiences: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Audiences whose tokens are accepted; default: the client id."""
     claims: ClaimNames = ClaimNames()
     """Names of claims that differ from the kind's."""
@@ -63,7 +73,7 @@ class Provider(Section):
     """How to sign out at the provider, in place of the kind's way."""
     userinfo: bool | None = None
     """Whether to ask the userinfo endpoint after sign-in, in place of the kind's habit."""
-    algorithms: tuple[str, ...] | None = None
+    algorithms: tuple[Algorithm, ...] | None = None
     """Signature algorithms to accept: a subset of RS, PS, ES 256, 384, 512 and EdDSA."""
     client_auth: Literal["client_secret_basic", "client_secret_post"] | None = None
     """How the client secret is sent; default: Basic unless the provider takes post only."""
@@ -81,6 +91,28 @@ class Provider(Section):
     def _well_known(cls, value: str | None) -> str | None:
         if value is not None and not value.endswith(WELL_KNOWN):
             raise ValueError(f"a URL that ends in {WELL_KNOWN} is expected")
+        return value
+
+    @field_validator("issuer")
+    @classmethod
+    def _bare(cls, value: str | None) -> str | None:
+        if value is not None and ("?" in value or "#" in value):
+            raise ValueError("an issuer has neither query nor fragment")
+        return value
+
+    @field_validator("algorithms")
+    @classmethod
+    def _some(cls, value: tuple[Algorithm, ...] | None) -> tuple[Algorithm, ...] | None:
+        if value == ():
+            raise ValueError("at least one is needed: no token could be verified")
+        return value
+
+    @field_validator("parameters")
+    @classmethod
+    def _additional(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        for name in value or {}:
+            if name in _OURS:
+                raise ValueError(f"{name!r} is not to be set: it is the sign-in's own")
         return value
 
     @field_validator("name")
@@ -102,6 +134,8 @@ class Provider(Section):
             raise ValueError("issuer and config_url disagree; one of them is enough")
         if self.client_id is None and self.client_secret is not None:
             raise ValueError("client_secret without client_id")
+        if self.client_id is None and self.backchannel_logout:
+            raise ValueError("backchannel_logout without client_id: there are no sessions to end")
         if self.client_id is None and not self.audiences:
             raise ValueError("client_id (for sign-in) or audiences (for tokens) is needed")
         return self
@@ -141,9 +175,9 @@ class SessionSettings(Section):
 
     keys: tuple[SessionKey, ...] = ()
     """Keys of 32 bytes or more, newest first; the others still open what they sealed. Removing one ends the sessions, temporary and personal keys made with it. `gateway init` writes one; every replica needs the same."""
-    lifetime: Duration = timedelta(hours=12)
+    lifetime: Life = timedelta(hours=12)
     """A session ends so long after sign-in, whatever happens."""
-    idle: Duration = timedelta(hours=1)
+    idle: Lasting = timedelta(hours=1)
     """A session ends after so long without a request."""
 
     @field_validator("keys", mode="before")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.config.validate import looks_like
+from gateway.config.values import Duration, spell_duration
 
 NAME = looks_like(
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", "a name: letters, digits, '.', '_' and '-', 64 at most"
@@ -36,8 +37,29 @@ class Section(BaseModel):
     )
 
 
-def within(value: timedelta, *, minimum: int, maximum: int) -> timedelta:
-    """For a duration that must lie between so many seconds. Raises ValueError."""
-    if not minimum <= value.total_seconds() <= maximum:
-        raise ValueError(f"between {minimum} and {maximum} seconds is expected")
+def _lasting(value: timedelta) -> timedelta:
+    if value <= timedelta():
+        raise ValueError("longer than 0 is expected")
     return value
+
+
+def _revocable(value: timedelta) -> timedelta:
+    if value > REMEMBERED:
+        raise ValueError(f"at most {spell_duration(REMEMBERED)} is expected")
+    return value
+
+
+def _assumed(value: timedelta) -> timedelta:
+    if not timedelta(minutes=15) <= value <= timedelta(hours=12):
+        raise ValueError("between 15m and 12h is expected")
+    return value
+
+
+REMEMBERED = timedelta(days=400)
+"""So long it is remembered that somebody signed out everywhere: what that must reach lives no longer."""
+Lasting = Annotated[Duration, AfterValidator(_lasting)]
+"""A duration that is some time."""
+Life = Annotated[Lasting, AfterValidator(_revocable)]
+"""How long something lives that may have to be revoked."""
+Assumed = Annotated[Duration, AfterValidator(_assumed)]
+"""What AWS lets temporary credentials live."""

@@ -6,14 +6,23 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from gateway.config.section import REGION, Name, RoleArn, Section, within
+from gateway.config.section import REGION, Assumed, Lasting, Name, RoleArn, Section
 from gateway.config.validate import looks_like
-from gateway.config.values import Duration, File, Origin, SecretText
+from gateway.config.values import File, Origin, SecretText
 
 ACCOUNT = looks_like(r"^[0-9]{12}$", "an account id of twelve digits, in quotes")
 IDENTITY_POOL = looks_like(r"^[\w-]+:[0-9A-Za-z-]+…?$", "an identity pool: us-east-1:0a1b2c3d-…")
+EXTERNAL_ID = looks_like(
+    r"^[A-Za-z0-9_+=,.@:/-]+$", "an external id: letters, digits and + = , . @ : / - _"
+)
+POLICY_ARN = looks_like(
+    r"^arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/[\w+=,.@/-]+$",
+    "the ARN of a managed policy: arn:aws:iam::aws:policy/NAME",
+)
+
+PolicyArn = Annotated[str, Field(pattern=POLICY_ARN)]
 
 
 class UpstreamConfig(Section):
@@ -33,11 +42,11 @@ class UpstreamConfig(Section):
     """Account id that must own the bucket: sent as x-amz-expected-bucket-owner with every request."""
     requester_pays: bool = False
     """Send x-amz-request-payer: the credentials' account pays for the traffic."""
-    connect_timeout: Duration = timedelta(seconds=5)
+    connect_timeout: Lasting = timedelta(seconds=5)
     """Until connected, TLS included."""
-    head_timeout: Duration = timedelta(seconds=60)
+    head_timeout: Lasting = timedelta(seconds=60)
     """From the last byte sent to the head of the answer."""
-    idle_timeout: Duration = timedelta(seconds=60)
+    idle_timeout: Lasting = timedelta(seconds=60)
     """Silence in the middle of a body, either way."""
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 512
     """Connections open at once, in each worker."""
@@ -92,9 +101,7 @@ class ProfileCredentials(Section):
 
 
 class _Role(Section):
-    duration: Annotated[
-        Duration, AfterValidator(lambda value: within(value, minimum=900, maximum=43200))
-    ] = timedelta(hours=1)
+    duration: Assumed = timedelta(hours=1)
     """Life of the credentials: 15m to 12h, within the role's own maximum (1h where one role assumes another)."""
     region: Annotated[str, Field(pattern=REGION)] | None = None
     """Region of the STS endpoint; default: that of the upstream."""
@@ -117,21 +124,31 @@ class AssumeRoleCredentials(_Role):
     """Template of the role session name; other characters are left out, and a hash of provider and subject is appended."""
     source_identity: str | None = None
     """Template of the source identity."""
-    external_id: str | None = None
+    external_id: (
+        Annotated[str, Field(pattern=EXTERNAL_ID, min_length=2, max_length=1224)] | None
+    ) = None
     """External id that the role's trust policy asks for."""
     tags: dict[str, str] = Field(default_factory=dict, max_length=50)
     """Session tags: templates by tag key."""
     scope_down: bool = False
     """Narrow the credentials to the grant by an inline session policy; what does not fit into one is refused."""
-    policy_arns: Annotated[tuple[str, ...], Field(max_length=10)] = ()
+    policy_arns: Annotated[tuple[PolicyArn, ...], Field(max_length=10)] = ()
     """Managed policies that narrow the session further."""
+
+    @field_validator("source_identity")
+    @classmethod
+    def _not_of_aws(cls, value: str | None) -> str | None:
+        if value is not None and value.lower().startswith("aws:"):
+            raise ValueError("AWS keeps names that begin with aws: for itself")
+        return value
 
     @field_validator("tags")
     @classmethod
     def _tag_keys(cls, value: dict[str, str]) -> dict[str, str]:
         seen: set[str] = set()
         for key in value:
-            if not 1 <= len(key) <= 128 or re.search(r"[^\w .:/=+\-@]", key):
+            reserved = key.lower().startswith("aws:")
+            if reserved or not 1 <= len(key) <= 128 or re.search(r"[^\w .:/=+\-@]", key):
                 raise ValueError(f"{key!r} is not a tag key that AWS takes")
             if key.lower() in seen:
                 raise ValueError(
@@ -152,7 +169,7 @@ class WebIdentityCredentials(_Role):
     """As for `assume_role`."""
     scope_down: bool = False
     """As for `assume_role`."""
-    policy_arns: Annotated[tuple[str, ...], Field(max_length=10)] = ()
+    policy_arns: Annotated[tuple[PolicyArn, ...], Field(max_length=10)] = ()
     """As for `assume_role`."""
 
 

@@ -105,6 +105,8 @@ def _said(kind: str, found: Mapping[str, Any]) -> str:
         context["what"] = _PATTERNS.get(context["pattern"], f"{context['pattern']}")
     if "discriminator" in context:
         context["discriminator"] = context["discriminator"].strip("'")
+    if kind == "string_too_short" and context["min_length"] == 1:
+        return "this must not be empty"
     text = _MESSAGES.get(kind)
     return text.format(**context) if text else str(found["msg"])
 

@@ -219,6 +219,8 @@ def _network(value: object) -> IPv4Network | IPv6Network | Literal["unix"]:
 
 
 def _file(value: Path, info: ValidationInfo) -> Path:
+    if value == Path():
+        raise ValueError("the path of a file is expected")
     base = (info.context or {}).get("base")
     return value if base is None else Path(base) / value
 

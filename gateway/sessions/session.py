@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from gateway import errors
+from gateway.config.section import REMEMBERED
 from gateway.errors import LoginError
 from gateway.keyring import Keyring, Sealer
 
@@ -79,7 +80,7 @@ class Terms:
     idle: timedelta
     unconfirmed: timedelta = timedelta(days=30)
     """How long keys work without a word of the provider about their owner."""
-    longest: timedelta = timedelta(days=400)
+    longest: timedelta = REMEMBERED
     """Longer than anything that is denied by a person's `not_before` could live."""
 
 

@@ -48,7 +48,7 @@ def test_pol_3_a_match_says_whom(match, said):
     ("text", "said"),
     [
         ("rules: [{name: r, match: {everyone: true}}]", "neither grants nor denies"),
-        (f"rules: [{{name: '', match: {{everyone: true}}, {DENY}}}]", "at least 1 characters"),
+        (f"rules: [{{name: '', match: {{everyone: true}}, {DENY}}}]", "must not be empty"),
         ("tests: [{who: {sub: x}}]", "asks nothing"),
         ("tests: [{who: x, may: [y]}]", "a mapping is expected"),
         ("rules: [{name: r, match: {everyone: true}, denies: [{bucket: data, actions: []}]}]", "at least 1"),
