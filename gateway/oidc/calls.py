@@ -49,7 +49,7 @@ class Calls:
 
     def __init__(self) -> None:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts: dict[str, tuple[tuple[int, int], ssl.SSLContext]] = {}
 
     async def close(self) -> None:
         """Safe to call twice."""
@@ -143,16 +143,24 @@ class Calls:
         return session
 
     async def _context(self, ca: str) -> ssl.SSLContext | bool:
+        """Trust in the authorities of a file as it is now: a cluster renews its own under way."""
         if not ca:
             return True
-        context = self._contexts.get(ca)
-        if context is None:
-            try:
+        try:
+            changed = await asyncio.to_thread(_changed, ca)
+            held = self._contexts.get(ca)
+            if held is None or held[0] != changed:
                 context = await asyncio.to_thread(ssl.create_default_context, cafile=ca)
-            except (OSError, ssl.SSLError) as failed:
-                raise ProviderError(errors.PROVIDER_AWAY, problem=f"{ca}: {failed}") from failed
-            self._contexts[ca] = context
-        return context
+                held = self._contexts[ca] = (changed, context)
+        except (OSError, ssl.SSLError) as failed:
+            raise ProviderError(errors.PROVIDER_AWAY, problem=f"{ca}: {failed}") from failed
+        return held[1]
+
+
+def _changed(path: str) -> tuple[int, int]:
+    """What differs where a file is another than before; links, which Kubernetes swaps, are followed."""
+    found = Path(path).stat()
+    return found.st_mtime_ns, found.st_ino
 
 
 def _why(failed: Exception, url: str) -> str:

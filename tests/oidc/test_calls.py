@@ -98,8 +98,9 @@ async def test_the_pods_token_goes_only_where_its_authority_vouches(calls, idp, 
     assert [headers.get("Authorization") for _, _, headers in idp.calls] == ["Bearer secret", None]
 
 
-async def test_tls_is_verified_against_the_configured_authority(calls, tmp_path):
-    """The system's authorities do not know this one; the file does."""
+@pytest.fixture
+async def secured(tmp_path):
+    """An authority, its file, and an address of a server that it vouches for."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -112,17 +113,36 @@ async def test_tls_is_verified_against_the_configured_authority(calls, tmp_path)
     app.router.add_get("/x", answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-        url = f"https://127.0.0.1:{runner.addresses[0][1]}/x"
-        with pytest.raises(ProviderError):
-            await calls.document(PROVIDER, url)
-        known = replace(PROVIDER, ca=str(tmp_path / "ca.pem"))
-        assert await calls.document(known, url) == {"a": 1}
-        with pytest.raises(ProviderError):
-            await calls.document(replace(PROVIDER, ca=str(tmp_path / "no.pem")), url)
-    finally:
-        await runner.cleanup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    yield tmp_path / "ca.pem", f"https://127.0.0.1:{runner.addresses[0][1]}/x"
+    await runner.cleanup()
+
+
+async def test_tls_is_verified_against_the_configured_authority(calls, secured):
+    """The system's authorities do not know this one; the file does."""
+    ca, url = secured
+    with pytest.raises(ProviderError) as stranger:
+        await calls.document(PROVIDER, url)
+    with pytest.raises(ProviderError):
+        await calls.document(replace(PROVIDER, ca=str(ca.with_name("no.pem"))), url)
+
+    assert "its certificate is not believed" in stranger.value.detail["problem"]
+    assert await calls.document(replace(PROVIDER, ca=str(ca)), url) == {"a": 1}
+
+
+async def test_an_authority_that_is_renewed_is_read_again(calls, secured):
+    """As Kubernetes renews its own, under the same name."""
+    ca, url = secured
+    given = replace(PROVIDER, ca=str(ca))
+    renewed, right = ca.with_name("renewed.pem"), ca.read_bytes()
+    ca.unlink()
+    trustme.CA().cert_pem.write_to_path(str(ca))
+    with pytest.raises(ProviderError):
+        await calls.document(given, url)
+    renewed.write_bytes(right)
+    renewed.replace(ca)
+
+    assert await calls.document(given, url) == {"a": 1}
 
 
 def test_limits_have_their_order():
