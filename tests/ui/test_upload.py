@@ -46,9 +46,9 @@ def arrived(world: World) -> set[int]:
     return {number for upload in world.s3.uploads.values() for number in upload.parts}
 
 
-def until(page: Page, holds: Callable[[], bool]) -> None:
+def until(page: Page, holds: Callable[[], bool], seconds: float = 15) -> None:
     """Waits for something at the server."""
-    for _ in range(600):
+    for _ in range(max(600, int(seconds * 40))):
         if holds():
             return
         page.wait_for_timeout(25)

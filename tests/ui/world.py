@@ -100,6 +100,17 @@ class World:
         self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join(15)
 
+    def cut(self) -> None:
+        """Every connection between a browser and the gateway breaks off, whatever is on it."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._cut)
+
+    def _cut(self) -> None:
+        assert self.app is not None
+        for connection in list(self.app.serving._clients.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
     async def _run(self, ready: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._ending = asyncio.Event()

@@ -76,6 +76,8 @@ export function step(state, event) {
       if (phase === "completing") return to({}, ["verify"]);
       return phase === "uploading" ? to({}, ["stop", "restart", "send"]) : stay;
     case "pause":
+      // Paused already, and somebody else is signed in now: it waits for its owner.
+      if (phase === "paused" && event.by === "owner" && state.by !== "person") return to({ by: "owner" });
       return RUNNING.has(phase) ? to({ phase: "paused", back: resumed(phase), by: event.by }, ["stop", "keep"]) : stay;
     case "resume":
       if (phase !== "paused" || (event.by !== "person" && event.by !== state.by)) return stay;

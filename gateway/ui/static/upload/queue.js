@@ -3,7 +3,7 @@
  */
 import { batch, effect, signal, untracked } from "../lib/dom.js";
 import { appeared } from "../model/listing.js";
-import { missing, online, owner, replaced, status } from "../model/session.js";
+import { missing, online, owner, status } from "../model/session.js";
 import { forget, keep, kept } from "../model/store.js";
 import { ACTIVE, ENDED, RUNNING, begin, orphan, step } from "./machine.js";
 import { conflicts, pace, phases, sentTotal, uploads } from "./board.js";
@@ -33,6 +33,8 @@ export class Upload {
     this.uploadId = "";
     this.partSize = 0;
     this.fingerprint = "";
+    /** Whether the browser's store has it. */
+    this.kept = false;
     /** Facts of what is there already, for the conflict dialog. @type {{size: number, modified: string} | null} */
     this.there = null;
     /** Names that "keep both" tried. @type {Set<string>} */
@@ -60,12 +62,33 @@ export const leftOutNames = signal(0);
 
 /** @param {Upload} upload @param {Event} event */
 export function dispatch(upload, event) {
+  if (!applied(upload, event)) return;
+  tick();
+  pump();
+}
+
+/** Uploads under way, counted as they change: a drop may hold 50 000. */
+let active = 0;
+/** No upload before this one waits. */
+let firstWaiting = 0;
+
+const SENDING = new Set(["start", "resume", "retry", "file", "again"]);
+
+/** @param {import("./machine.js").Phase} phase */
+const underWay = (phase) => ACTIVE.has(phase) || phase === "retrying";
+
+/** Takes one upload a step further; whether it moved. @param {Upload} upload @param {Event} event */
+function applied(upload, event) {
+  // UI-18: what one person began is not sent in the name of another.
+  if (SENDING.has(event.type) && upload.owner !== owner.peek()) return false;
   const before = upload.state.peek();
   const { state, effects } = step(before, event);
-  if (state === before) return;
+  if (state === before) return false;
+  active += Number(underWay(state.phase)) - Number(underWay(before.phase));
+  if (state.phase === "waiting") firstWaiting = 0;
   batch(() => {
     upload.state.value = state;
-    if (state.phase !== before.phase) phases.value += 1;
+    if (state.phase !== before.phase) moved();
     conflicts.value = state.phase === "conflict" ? [...conflicts.peek().filter((other) => other !== upload), upload] : conflicts.peek().includes(upload) ? conflicts.peek().filter((other) => other !== upload) : conflicts.peek();
   });
   for (const name of effects) run(upload, name);
@@ -74,8 +97,23 @@ export function dispatch(upload, event) {
     upload.sent.value = upload.size;
     appeared(upload.bucket, upload.key, upload.size);
   }
-  tick();
-  pump();
+  return true;
+}
+
+const MANY = 1000; // uploads; from here on what is told of all of them is told in steps
+const STEP = 100; // ms
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let telling;
+
+/** Some upload is in another phase now. */
+function moved() {
+  if (uploads.peek().length < MANY) phases.value += 1;
+  else {
+    telling ??= setTimeout(() => {
+      telling = undefined;
+      phases.value += 1;
+    }, STEP);
+  }
 }
 
 /** @param {Upload} upload @param {import("./machine.js").Effect} name */
@@ -85,7 +123,8 @@ function run(upload, name) {
       remember(upload);
       break;
     case "forget":
-      forget("uploads", upload.id);
+      if (upload.kept) forget("uploads", upload.id);
+      upload.kept = false;
       break;
     case "wait":
       upload.timer = setTimeout(() => dispatch(upload, { type: "again" }), upload.state.peek().wait * 1000);
@@ -105,6 +144,7 @@ export async function remember(upload) {
   const { id, bucket, key, size, lastModified, type, partSize, uploadId } = upload;
   if (ENDED.has(upload.phase) && upload.phase !== "failed") return;
   hold(upload);
+  upload.kept = true;
   await keep("uploads", { id, owner: upload.owner, bucket, key, size, lastModified, type, partSize, uploadId, fingerprint: upload.fingerprint });
 }
 
@@ -117,13 +157,15 @@ function hold(upload) {
 function pump() {
   if (status.peek() !== "in" || !online.peek()) return;
   const list = uploads.peek();
-  let active = list.reduce((n, upload) => n + (ACTIVE.has(upload.phase) || upload.phase === "retrying" ? 1 : 0), 0);
-  for (const upload of list) {
-    if (active >= FILES_STARTED) return;
-    if (upload.phase !== "waiting" || upload.owner !== owner.peek()) continue;
-    active += 1;
-    dispatch(upload, { type: "start" });
+  let passed = true;
+  let any = false;
+  for (let i = firstWaiting; i < list.length && active < FILES_STARTED; i += 1) {
+    const upload = list[i];
+    if (upload.phase === "waiting" && upload.owner === owner.peek()) any = applied(upload, { type: "start" }) || any;
+    passed &&= upload.phase !== "waiting";
+    if (passed) firstWaiting = i + 1;
   }
+  if (any) tick();
 }
 
 /**
@@ -182,9 +224,13 @@ export function decide(upload, choice, forAll) {
 
 /** @param {(upload: Upload) => Event} event @param {Iterable<Upload>} [list] */
 export function each(event, list = uploads.peek()) {
+  let any = false;
   batch(() => {
-    for (const upload of list) dispatch(upload, event(upload));
+    for (const upload of list) any = applied(upload, event(upload)) || any;
   });
+  if (!any) return;
+  tick();
+  pump();
 }
 
 export const pauseAll = () => each(() => ({ type: "pause", by: "person" }));
@@ -195,6 +241,7 @@ export const retryFailed = () => each(() => ({ type: "retry" }), uploads.peek().
 /** Takes rows that have ended out of the tray. */
 export function clearEnded() {
   uploads.value = uploads.peek().filter((upload) => !ENDED.has(upload.phase));
+  firstWaiting = 0;
   phases.value += 1;
 }
 
@@ -222,7 +269,7 @@ async function recall(person) {
   const group = /** @type {Group} */ ({ id: "recalled", bucket: "", prefix: "", decision: "ask", reading: false, left: 0, folded: false });
   const found = rows.map((row) => {
     const upload = new Upload({ ...group, bucket: row.bucket }, row.key, null);
-    Object.assign(upload, row);
+    Object.assign(upload, row, { kept: true });
     upload.state.value = orphan();
     return upload;
   });
@@ -235,6 +282,12 @@ effect(() => {
   if (person) untracked(() => recall(person));
 });
 
+/** What paused it, where that was not the person: it is over when somebody is signed in and online. @param {Upload} upload */
+function cause(upload) {
+  const { by } = upload.state.peek();
+  return by && by !== "person" ? by : "session";
+}
+
 // What pauses everything, and what lets it go on.
 effect(() => {
   const state = status.value;
@@ -244,8 +297,7 @@ effect(() => {
     if (state === "ended") each(() => ({ type: "pause", by: "session" }));
     else if (!line) each(() => ({ type: "pause", by: "offline" }));
     else if (state === "in") {
-      each((upload) => (upload.owner === person ? { type: "resume", by: "offline" } : { type: "pause", by: "owner" }));
-      each((upload) => (upload.owner === person ? { type: "resume", by: "session" } : { type: "pause", by: "owner" }));
+      each((upload) => (upload.owner === person ? { type: "resume", by: cause(upload) } : { type: "pause", by: "owner" }));
       each(
         () => ({ type: "again" }),
         uploads.peek().filter((upload) => upload.phase === "retrying" && upload.owner === person),
@@ -253,9 +305,6 @@ effect(() => {
       pump();
     }
   });
-});
-effect(() => {
-  if (replaced.value) untracked(() => each((upload) => (upload.owner === owner.peek() ? { type: "resume", by: "session" } : { type: "pause", by: "owner" })));
 });
 
 // Speed ---------------------------------------------------------------------------------------

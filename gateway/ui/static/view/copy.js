@@ -27,14 +27,14 @@ function select(node) {
 }
 
 /**
- * A button that copies; `of` gives the element that holds the text, for the fallback.
- * @param {{text: string, label?: string, of?: () => HTMLElement | null, small?: boolean, quiet?: boolean, words?: string}} props
+ * A button that copies a text, or what a function makes of it when it is wanted; `of` gives the element that holds the text, for the fallback.
+ * @param {{text: string | (() => string), label?: string, of?: () => HTMLElement | null, small?: boolean, quiet?: boolean, words?: string}} props
  */
 export function Copy({ text, label = "Copy", of, words: caption }) {
   const [done, setDone] = useState(false);
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const copy = async () => {
-    if (await copyText(text)) {
+    if (await copyText(typeof text === "string" ? text : text())) {
       setDone(true);
       setTimeout(() => setDone(false), 1500);
     } else select(of?.() ?? button.current?.previousElementSibling ?? null);

@@ -238,7 +238,7 @@ export function Tray() {
         <div class="filters">
           <div role="group" aria-label="Show">${filters.map(([id, label]) => html`<button key=${id} class="button small" aria-pressed=${only.value === id ? "true" : "false"} onClick=${() => (only.value = id)}>${label}</button>`)}</div>
           <span class="grow"></span>
-          ${all > 0 && html`<${Copy} text=${report()} words="Copy report" />`}
+          ${all > 0 && html`<${Copy} text=${report} words="Copy report" />`}
         </div>
         <${TransferList} />
       `}
