@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from gateway.config.load import load
@@ -46,7 +46,7 @@ class InForce:
         """The files are looked at now, changed or not. For a signal handler."""
         self._wanted.set()
 
-    async def watch(self, beside: Callable[[], None]) -> None:
+    async def watch(self, beside: Callable[[], Awaitable[None]]) -> None:
         """Takes over changed files until cancelled; `beside` is called at every look."""
         while True:
             with contextlib.suppress(TimeoutError):
@@ -54,7 +54,7 @@ class InForce:
                     await self._wanted.wait()
             told = self._wanted.is_set()
             self._wanted.clear()
-            beside()
+            await beside()
             if told or await asyncio.to_thread(self._changed):
                 await self.reload()
 

@@ -171,11 +171,11 @@ class Certificate:
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_alpn_protocols(["http/1.1"])
         self._seen = self._mark()
-        self._load()
+        self._load(self.context)
 
-    def _load(self) -> None:
+    def _load(self, context: ssl.SSLContext) -> None:
         try:
-            self.context.load_cert_chain(str(self._tls.certificate), str(self._tls.key))
+            context.load_cert_chain(str(self._tls.certificate), str(self._tls.key))
         except (OSError, ssl.SSLError) as error:
             raise ListenError(
                 f"the certificate {self._tls.certificate} and key {self._tls.key} cannot be used: {error}"
@@ -184,14 +184,19 @@ class Certificate:
     def _mark(self) -> tuple[tuple[float, int], ...]:
         return tuple(mark(Path(path)) for path in (self._tls.certificate, self._tls.key))
 
-    def refresh(self) -> bool:
-        """Reads the files again where they changed; whether it did. Raises ListenError, and then keeps the old ones."""
+    def changed(self) -> bool:
+        """The files have changed, and fit. Waits for a disk. Raises ListenError where they do not fit."""
         now = self._mark()
         if now == self._seen:
             return False
         self._seen = now
-        self._load()
+        # Elsewhere first: a key that does not fit would take the good one out of the context.
+        self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
         return True
+
+    def reload(self) -> None:
+        """New connections get the files as they are now. Raises ListenError."""
+        self._load(self.context)
 
 
 def mark(path: Path) -> tuple[float, int]:

@@ -49,7 +49,8 @@ class Serving:
     async def start(self, config: Config) -> None:
         """Listens. Raises ListenError."""
         tls = config.server.tls
-        self._certificate = Certificate(tls) if tls is not None else None
+        if tls is not None:
+            self._certificate = await asyncio.to_thread(Certificate, tls)
         sockets = open_sockets(config.server.listen, share=self._meeting is not None)
         self._clients = Clients(
             self._front, header_timeout=config.server.header_timeout.total_seconds()
@@ -75,12 +76,13 @@ class Serving:
         """Connections of clients that are open now."""
         return self._door.count
 
-    def refresh_certificate(self) -> None:
+    async def refresh_certificate(self) -> None:
         """Takes the files of `server.tls` anew where they changed; what cannot be used is logged."""
         if self._certificate is None:
             return
         try:
-            if self._certificate.refresh():
+            if await asyncio.to_thread(self._certificate.changed):
+                self._certificate.reload()
                 log.info("certificate reread")
         except ListenError as error:
             log.error("certificate not reread; the old one stays", extra={"problem": str(error)})
