@@ -240,3 +240,23 @@ def test_ui_42_another_tabs_change_is_seen(opened: Opener, world: World) -> None
     expect(row(page, "notes.txt")).to_have_count(0)
 
     expect(row(other, "notes.txt")).to_have_count(0)
+
+
+def test_ui_41_what_the_line_refused_comes_by_itself_when_it_is_back(opened: Opener) -> None:
+    """Offline says so once; online again, list and pane fill without a click, and no banner is left."""
+    page = opened("/ui/b/team-data/reports/2026/")
+    expect(row(page, "notes.txt")).to_be_visible()
+    page.context.set_offline(True)
+    expect(page.get_by_text("You are offline.").first).to_be_visible()
+    row(page, "notes.txt").locator("a").click()
+    expect(page.get_by_text("could not be loaded")).to_be_visible()
+    row(page, "notes.txt").focus()
+    page.keyboard.press("F2")
+    expect(page.locator(".toast", has_text="could not be loaded")).to_be_visible()
+    page.get_by_role("link", name="reports", exact=True).click()
+    page.go_back()
+
+    page.context.set_offline(False)
+
+    expect(page.locator(".pane")).to_contain_text("First line")
+    expect(page.locator(".banner")).to_have_count(0)

@@ -17,6 +17,7 @@ export const text = {
   gone: (/** @type {string} */ name) => `There is no ${name} here any more.`,
   away: (/** @type {number} */ seconds) => `The storage does not answer. Trying again in ${seconds} s.`,
   slow: (/** @type {number} */ seconds) => `The storage asks us to slow down. Going on in ${seconds} s.`,
+  partLost: "This part of the page could not be loaded. It is tried again when the line is back.",
   offline: "You are offline. Uploads wait.",
   ended: "Your session ended.",
   endedStay: "Your work stays here.",

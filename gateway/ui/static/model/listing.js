@@ -390,6 +390,11 @@ addEventListener("focus", () => {
   if (listing && status.peek() === "in" && Date.now() - listing.loaded > STALE_AFTER && ["done", "capped"].includes(listing.state.peek())) listing.refresh();
 });
 
+// Back on the line: what the silence refused is asked again, without waiting for the next try.
+addEventListener("online", () => {
+  if (current.peek()?.state.peek() === "failed") current.peek()?.run();
+});
+
 heard("changed", ({ bucket, prefix }) => touched(bucket, prefix));
 
 /** Something changed at a place: shown at once where it is on screen, forgotten where it is kept. @param {string} bucket @param {string} prefix */

@@ -243,7 +243,10 @@ export async function signOut(everywhere, forget) {
   leave(body?.redirect ?? "/ui/signed-out");
 }
 
-addEventListener("online", () => (online.value = true));
+addEventListener("online", () => {
+  online.value = true;
+  if (failure.peek()) load();
+});
 addEventListener("offline", () => (online.value = false));
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;

@@ -17,7 +17,11 @@ export function Edit({ bucket, name, head, text, close }) {
   const [busy, setBusy] = useState(false);
   const area = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const changed = value !== text;
-  useEffect(() => area.current?.focus(), []);
+  useEffect(() => {
+    area.current?.focus();
+    area.current?.setSelectionRange(0, 0);
+    area.current?.scrollTo(0, 0);
+  }, []);
   useEffect(() => {
     const ask = (/** @type {Event} */ event) => changed && event.preventDefault();
     addEventListener("beforeunload", ask);

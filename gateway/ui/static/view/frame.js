@@ -104,7 +104,7 @@ function PageBanners() {
     ${status.value === "ended" && html`<${Banner} kind="warn" icon="lock" actions=${html`<button class="button primary" onClick=${signInAgain}>Sign in again</button>`}><p><strong>${text.ended}</strong> ${text.endedStay}</p><//>`}
     ${before && person && html`<${Banner} actions=${html`<button class="button" onClick=${() => (replaced.value = null)}>OK</button>`}><p>${text.replaced(person.name || person.username, before.name || before.username, theirs)}</p><//>`}
     ${newRelease.value && html`<${Banner} actions=${html`<button class="button" onClick=${() => location.reload()}>Reload</button>`}><p>${text.newRelease}</p><//>`}
-    ${failure.value && status.value === "in" && html`<${Problem} failure=${failure.value} actions=${html`<button class="button" onClick=${load}>Try again</button>`} />`}
+    ${failure.value && online.value && status.value === "in" && html`<${Problem} failure=${failure.value} actions=${html`<button class="button" onClick=${load}>Try again</button>`} />`}
   `;
 }
 
@@ -134,13 +134,18 @@ function Locations() {
   `;
 }
 
-/** Pages that are loaded when they are opened. @param {{load: () => Promise<any>, member: string}} props */
+/** Parts that are loaded when they are opened; without a line, when it is back. @param {{load: () => Promise<any>, member: string}} props */
 function Lazy({ load: loader, member }) {
   const [View, setView] = useState(/** @type {any} */ (null));
+  const [lost, setLost] = useState(false);
   useEffect(() => {
-    loader().then((module) => setView(() => module[member]));
-  }, []);
-  return View ? html`<${View} />` : null;
+    if (View) return;
+    loader().then(
+      (module) => setView(() => module[member]),
+      () => setLost(true),
+    );
+  }, [online.value]);
+  return View ? html`<${View} />` : lost ? html`<p class="banner warn">${text.partLost}</p>` : null;
 }
 
 /** @param {KeyboardEvent} event */

@@ -8,7 +8,7 @@ import { Icon, iconFor } from "../lib/icons.js";
 import { text } from "../lib/text.js";
 import { adjust, href, object, place } from "../model/place.js";
 import { prefs } from "../model/prefs.js";
-import { missing, may } from "../model/session.js";
+import { missing, may, online } from "../model/session.js";
 import * as s3 from "../s3/client.js";
 import { base, display, extension, parent, s3uri, unaddressable } from "../s3/names.js";
 import { isAbort } from "../s3/send.js";
@@ -197,6 +197,9 @@ export function Pane() {
     if (key && !off) headOf(bucket, key, controller.signal).then(setHead, (error) => !isAbort(error) && setFailure(error));
     return () => controller.abort();
   }, [bucket, key, round]);
+  useEffect(() => {
+    if (online.value && failure?.status === 0) again((n) => n + 1);
+  }, [online.value]);
   useEffect(() => {
     const reread = (/** @type {any} */ event) => event.detail === key && again((n) => n + 1);
     addEventListener("gateway:written", reread);
