@@ -21,7 +21,7 @@ from gateway.observe.metrics import REFUSED_PROOFS
 from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
 from gateway.s3.request import host_name
-from gateway.server.middleware import SAFE_METHODS, same_origin
+from gateway.server.middleware import SAFE_METHODS, cross_site, same_origin
 from gateway.sigv4.claims import claimed
 from gateway.sigv4.forms import claimed_form, verify_form
 from gateway.sigv4.verify import verify
@@ -194,6 +194,12 @@ class Authenticator:
         # but nobody may come to rely on it.
         if not (head.secure or loopback(head.peer)):
             raise S3Error(s3.INVALID_REQUEST, "Basic authorization is taken over TLS only.")
+        if cookies_called(head, ex.snapshot.cookie_name):  # SIG-2
+            raise S3Error(s3.INVALID_REQUEST, "Two proofs came: Basic, and a session's cookie.")
+        # WEB-1: browsers add a password they once asked for, whoever's page it is that asks.
+        if head.method not in SAFE_METHODS and cross_site(head, ex.snapshot.public_url):
+            ex.event.note(CROSS_SITE.code)
+            raise S3Error(s3.ACCESS_DENIED, CROSS_SITE.sentence)
         pair = _decoded(encoded)
         if pair is None:
             raise S3Error(s3.INVALID_REQUEST, "This Basic authorization cannot be read.")
@@ -240,15 +246,18 @@ class Authenticator:
 
 def session_cookie(head: RequestHead, name: str) -> str | None:
     """The value of the one cookie of this name; None where there is none, or more than one (SES-10)."""
-    found: str | None = None
-    for line in head.headers.all("cookie"):
-        for part in line.split(";"):
-            key, _, value = part.strip().partition("=")
-            if key == name:
-                if found is not None:
-                    return None
-                found = value
-    return found
+    found = cookies_called(head, name)
+    return found[0] if len(found) == 1 else None
+
+
+def cookies_called(head: RequestHead, name: str) -> list[str]:
+    """The values of every cookie of this name, in any number of headers."""
+    pairs = [
+        part.strip().partition("=")
+        for line in head.headers.all("cookie")
+        for part in line.split(";")
+    ]
+    return [value for key, _, value in pairs if key == name]
 
 
 def loopback(peer: str | None) -> bool:

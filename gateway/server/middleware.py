@@ -136,6 +136,15 @@ def same_origin(head: RequestHead, public_url: str) -> bool:
     return origin is not None and origin == origin_of(public_url)
 
 
+def cross_site(head: RequestHead, public_url: str) -> bool:
+    """Does a browser say that somebody else's page asks? Programs say nothing of the kind."""
+    site = head.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = head.headers.get("origin")
+    return origin is not None and origin != origin_of(public_url)
+
+
 def origin_of(url: str) -> str:
     """Scheme and authority of a URL."""
     scheme, _, rest = url.partition("://")
