@@ -36,14 +36,17 @@ _TARGET = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]*")
 _DOTS = frozenset({".", "..", "%2e", ".%2e", "%2e.", "%2e%2e"})
 
 
-def local_target(value: str | None) -> str:
+def local_target(value: str | None, origin: str = "") -> str:
     """
     Where to go after the login: `value` where it is a place of ours, else the file browser (RED-1).
 
+    `origin` may stand before it, exactly: proxies that only know whole URLs send those (RED-3).
     Given back verbatim: it must not pass through a URL class, which would decode `%2e%2e`.
     """
     if value is None or len(value.encode("utf-8", "surrogatepass")) > TARGET_MAX:
         return DEFAULT_TARGET
+    if origin and value.startswith(f"{origin}/"):
+        value = value.removeprefix(origin)
     if not value.isascii() or not _TARGET.fullmatch(value):
         return DEFAULT_TARGET
     path = re.split(r"[?#]", value, maxsplit=1)[0].lower()

@@ -133,7 +133,7 @@ class Login:
     ) -> web.StreamResponse:
         if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
             raise ApiError(401, errors.NOT_SIGNED_IN.sentence, code=errors.NOT_SIGNED_IN.code)
-        target = flow.local_target(query.get("next"))
+        target = flow.local_target(query.get("next"), ex.snapshot.public_url)
         given = self._chosen(query.get("provider"))
         if given is None:
             choices = [

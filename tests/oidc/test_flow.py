@@ -107,6 +107,26 @@ def test_red_1_no_target_is_the_file_browser():
     assert local_target(None) == DEFAULT_TARGET
 
 
+@pytest.mark.parametrize(
+    ("value", "target"),
+    [
+        ("https://s3.example.com/a?b=c", "/a?b=c"),
+        ("https://s3.example.com/", "/"),
+        ("https://s3.example.com", DEFAULT_TARGET),
+        ("https://s3.example.com//evil", DEFAULT_TARGET),
+        ("https://s3.example.com/https://evil/", DEFAULT_TARGET),
+        ("https://s3.example.com.evil/a", DEFAULT_TARGET),
+        ("https://s3.example.com@evil/a", DEFAULT_TARGET),
+        ("https://s3.example.com:444/a", DEFAULT_TARGET),
+        ("http://s3.example.com/a", DEFAULT_TARGET),
+        ("https://badexample.com/a", DEFAULT_TARGET),
+    ],
+)
+def test_red_3_a_whole_url_is_ours_by_its_exact_origin(value, target):
+    """Traefik knows no other form of where a browser was going."""
+    assert local_target(value, "https://s3.example.com") == target
+
+
 STARTS = [
     "",
     "/",
