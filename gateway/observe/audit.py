@@ -135,6 +135,7 @@ class AuditEvent:
         "rule",
         "seconds",
         "session",
+        "size",
         "source",
         "status",
         "subject",
@@ -183,6 +184,8 @@ class AuditEvent:
         self.status = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.size: int | None = None
+        """Bytes of the object that was sent on, without frames; not in the line."""
         self.seconds = 0.0
         self.upstream = ""
         self.upstream_bucket = ""

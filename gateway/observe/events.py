@@ -85,8 +85,8 @@ def records(event: AuditEvent) -> list[tuple[Kind, dict[str, Any]]]:
 
 def _record(event: AuditEvent, name: str, key: str) -> dict[str, Any]:
     thing: dict[str, Any] = {"key": quote(key, errors="surrogatepass")}
-    if event.operation == "PutObject":
-        thing["size"] = event.bytes_in
+    if event.operation == "PutObject" and event.size is not None:
+        thing["size"] = event.size
     return {
         "eventVersion": "2.1",
         "eventSource": "s3-auth-gateway",

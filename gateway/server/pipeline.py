@@ -337,6 +337,7 @@ class Pipeline:
         ex.upstream_seconds = perf_counter() - began
         UPSTREAM_SECONDS.observe(upstream.name, seconds=ex.upstream_seconds)
         ex.event.upstream_answered(answer.status, upstream_request_id(answer))
+        ex.event.size = sending.payload.size
         return await inbound(answer, view)
 
     def _sign(

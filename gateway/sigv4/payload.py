@@ -104,6 +104,11 @@ class Payload:
         """Whether a byte of the client's body was read: nothing is sent twice then (FWD-12)."""
         return self._started or bool(getattr(self._body, "count", 0))
 
+    @property
+    def size(self) -> int | None:
+        """Bytes of the object in it, without frames; None where only its end tells."""
+        return self._decoded if self._token.framed else self._body.length
+
     # Before anything is read
 
     def check(self, operation: Operation) -> None:

@@ -87,7 +87,7 @@ def event(operation: str = "PutObject", key: str = "a b/ü", **fields: Any) -> A
         "allow",
         200,
     )
-    made.issuer, made.subject, made.bytes_in = "corp", "alice", 12
+    made.issuer, made.subject, made.size = "corp", "alice", 12
     for name, value in fields.items():
         setattr(made, name, value)
     return made

@@ -55,7 +55,9 @@ def test_a_later_version_is_read_as_far_as_it_is_known():
     assert trace(f"01-{TRACE}-{PARENT}-00-more").trace_id == TRACE
 
 
-@pytest.mark.parametrize("state", ["a=b\r\nx: y", "ü=1", "a" * 513])
+@pytest.mark.parametrize(
+    "state", ["a=b\r\nx: y", "ü=1", "a" * 513, "no member", "A=1", "a=b=c", ",".join(["a=1"] * 33)]
+)
 def test_log_2_a_state_that_is_not_plain_is_not_passed_on(state):
     """It becomes a header of ours, so it holds no line break."""
     assert trace(f"00-{TRACE}-{PARENT}-01", state).state == ""
