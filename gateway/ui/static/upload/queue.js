@@ -197,8 +197,8 @@ export async function add(bucket, prefix, sources) {
       // The first starts at once; later ones in bunches, so that 50 000 names do not mean 50 000 repaints.
       if (uploads.peek().length + fresh.length <= FILES_STARTED || performance.now() - flushed > 100) {
         flush();
-        flushed = performance.now();
         await new Promise((resolve) => setTimeout(resolve));
+        flushed = performance.now(); // after the page was drawn, or a slow one gets a name a picture
       }
     }
   } finally {
