@@ -213,7 +213,7 @@ async def test_log_1_no_secret_is_ever_written(
         async with aiohttp.ClientSession(cookie_jar=jar) as http:
             visitor = Visitor(world, http)
             await live(visitor)
-            admin = world.app.admin_addresses[0]
+            admin = world.app.serving.admin_addresses[0]
             async with http.get(f"http://{admin}/metrics") as answer:
                 metrics = await answer.text()
     written = {
