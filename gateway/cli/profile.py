@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 REGION = "us-east-1"
+LINKS = "s3 =\n    signature_version = s3v4\n"
+"""aws and boto3 make presigned URLs of Signature Version 2 without it, which is refused (SIG-14)."""
 
 _SECTION = re.compile(r"\s*\[\s*(.+?)\s*\]\s*(?:[#;].*)?$")
 _SETTING = re.compile(r"([A-Za-z0-9_]+)\s*=\s*(.*?)\s*$")
@@ -73,7 +75,7 @@ def with_profile(text: str, profile: str, *, url: str, process: str) -> str:
             + gap
             + (
                 f"[{header(profile)}]\ncredential_process = {process}\n"
-                f"endpoint_url = {url}\nregion = {REGION}\n"
+                f"endpoint_url = {url}\nregion = {REGION}\n{LINKS}"
             )
         )
     found = _settings(lines[start + 1 : end])
@@ -84,6 +86,8 @@ def with_profile(text: str, profile: str, *, url: str, process: str) -> str:
         settings["region"] = REGION
     section = [line for line in lines[start + 1 : end] if _name(line) not in settings]
     ours = [f"{name} = {value}\n" for name, value in settings.items()]
+    if "s3" not in found:
+        ours.append(LINKS)
     first = lines[start] if lines[start].endswith("\n") else lines[start] + "\n"
     return "".join([*lines[:start], first, *ours, *section, *lines[end:]])
 
@@ -94,9 +98,10 @@ def without_profile(text: str, profile: str) -> str:
     start, end = _bounds(lines, profile)
     if start < 0 or not _is_ours(_settings(lines[start + 1 : end])):
         return text
+    body = "".join(lines[start + 1 : end]).replace(LINKS, "", 1)
     section = [
         line
-        for line in lines[start + 1 : end]
+        for line in body.splitlines(keepends=True)
         if _name(line) not in ("credential_process", "endpoint_url")
     ]
     left = {_name(line) for line in section if line.strip()}

@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+import botocore.session
 import pytest
 from botocore.configloader import load_config
 from hypothesis import given
@@ -44,6 +45,7 @@ def test_botocore_reads_the_profile(tmp_path: Path) -> None:
         "credential_process": PROCESS,
         "endpoint_url": URL,
         "region": "us-east-1",
+        "s3": {"signature_version": "s3v4"},
     }
     assert profiles["default"]["s3"] == {"max_concurrent_requests": "20"}
     assert profiles["work"]["source_profile"] == "default"
@@ -62,9 +64,33 @@ def test_renewing_changes_nothing_else() -> None:
 
     assert new == (
         f"[profile acme]\ncredential_process = {PROCESS}\nendpoint_url = {URL}\n"
-        "region=eu-1\noutput = json\n\n[default]\na = b\n"
+        "s3 =\n    signature_version = s3v4\nregion=eu-1\noutput = json\n\n[default]\na = b\n"
     )
     assert added(new) == new
+
+
+def test_s3_settings_of_somebodys_choice_stay() -> None:
+    """Nothing is written among them, and nothing of them goes."""
+    text = "[profile acme]\ns3 =\n    addressing_style = path\n"
+
+    assert added(text).endswith("s3 =\n    addressing_style = path\n")
+    assert "signature_version" not in added(text)
+    assert without_profile(added(text), "acme").endswith("s3 =\n    addressing_style = path\n")
+
+
+def test_sig_14_a_link_made_with_the_profile_is_of_version_4(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version of boto3's own choice is refused."""
+    path = tmp_path / "config"
+    path.write_text(added(""))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    session = botocore.session.Session(profile="acme")
+    s3 = session.create_client("s3", aws_access_key_id="AK", aws_secret_access_key="secret")
+    link = s3.generate_presigned_url("get_object", {"Bucket": "data", "Key": "k"})
+
+    assert link.startswith(URL)
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in link
 
 
 def test_a_profile_without_credentials_is_filled_in() -> None:
