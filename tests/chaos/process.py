@@ -53,6 +53,14 @@ class Process:
         except (aiohttp.ClientError, TimeoutError):
             return 0, {}
 
+    async def figures(self) -> str:
+        """What `/metrics` answers."""
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{self.admin}/metrics") as answer,
+        ):
+            return await answer.text()
+
     async def ready(self, status: int = 200) -> dict[str, Any]:
         """Waits until `/readyz` answers so."""
         async with asyncio.timeout(WITHIN):

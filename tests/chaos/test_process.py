@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import __version__
 from tests.chaos.process import Process, serving
 from tests.server.verifying_upstream import Seen, Stored, Wire
 from tests.server.whole_gateway import Connection
@@ -148,6 +150,13 @@ async def test_a_worker_that_is_killed_under_load_is_replaced(tmp_path: Path) ->
         assert len(told["workers"]) == 2
         assert set(made.workers()) != set(before) and len(made.workers()) == 2
         assert "starting another" in made.log.read_text()
+        await asyncio.sleep(1.1)  # workers hand over their counts once a second
+        figures = await made.figures()
+        assert f'gateway_build_info{{version="{__version__}"}} 1.0' in figures
+        assert "gateway_connections" in figures
+        # Both workers' counts, but for what the killed one had not settled.
+        counted = re.findall(r"^gateway_requests_total\{.*\} (.*)$", figures, re.MULTILINE)
+        assert sum(map(float, counted)) >= done
 
 
 async def test_workers_share_a_unix_socket(tmp_path: Path) -> None:
