@@ -152,6 +152,22 @@ def test_ui_39_a_file_is_found_opened_and_left_by_keys(opened: Opener, world: Wo
     expect(row(page, "2026/")).to_be_focused()
 
 
+def test_ui_39_what_is_typed_ahead_of_a_dialog_goes_into_it(opened: Opener, world: World) -> None:
+    """Letters behind F2 or Ctrl+K are the name, however late the dialog comes, and no keys of the list."""
+    page = opened("/ui/b/team-data/reports/2026/")
+    page.route("**/dialogs/*.js", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    row(page, "notes.txt").focus()
+    page.keyboard.press("F2")
+    page.keyboard.type("renamed")
+    expect(page.get_by_role("textbox", name="Name")).to_have_value("renamed.txt")
+    page.keyboard.press("Enter")
+    expect(row(page, "renamed.txt")).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("team-data/code/")
+
+    expect(page.get_by_role("combobox")).to_have_value("team-data/code/")
+
+
 def test_uia_8_letters_can_be_switched_off(opened: Opener) -> None:
     """Single letters act only in the list, and only where they are wanted."""
     page = opened("/ui/b/team-data/reports/2026/")

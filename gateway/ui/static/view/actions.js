@@ -10,6 +10,7 @@ import { prefer } from "../model/prefs.js";
 import { focused, subjects } from "../model/selection.js";
 import { missing } from "../model/session.js";
 import { base, parent, unaddressable } from "../s3/names.js";
+import { expecting } from "./dialogs/dialog.js";
 import { toast } from "./toasts.js";
 
 /** @typedef {import("../model/listing.js").Row} Row */
@@ -17,8 +18,10 @@ import { toast } from "./toasts.js";
 
 /** What the actions do is loaded when the first one is done. @param {string} name @param {...any} given */
 export async function work(name, ...given) {
-  const module = /** @type {Record<string, (...given: any[]) => any>} */ (await import("./work.js"));
-  return module[name](...given);
+  return expecting(async () => {
+    const module = /** @type {Record<string, (...given: any[]) => any>} */ (await import("./work.js"));
+    return module[name](...given);
+  });
 }
 
 /** @param {Row} row */

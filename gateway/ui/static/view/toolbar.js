@@ -13,7 +13,7 @@ import { missing } from "../model/session.js";
 import { BY_ID, ACTIONS, newFolder, pick, refusal } from "./actions.js";
 import { openMenu } from "./menu.js";
 import { Tool } from "./tool.js";
-import { jump } from "./dialogs/dialog.js";
+import { expecting, jump } from "./dialogs/dialog.js";
 
 const camera = matchMedia("(pointer: coarse)");
 
@@ -58,7 +58,7 @@ function moreMenu(event) {
   const { bucket, prefix } = place.peek();
   openMenu(/** @type {Element} */ (event.currentTarget), "More", [
     { label: "Jump to prefix…", icon: "search", keys: "Ctrl+K", run: () => jump() },
-    { label: "Search below this folder…", icon: "search", run: () => import("./dialogs/search.js").then(({ search }) => search("")), disabled: missing("list", bucket, prefix) },
+    { label: "Search below this folder…", icon: "search", run: () => expecting(() => import("./dialogs/search.js").then(({ search }) => search(""))), disabled: missing("list", bucket, prefix) },
     { label: "Download this folder as zip", icon: "zip", run: () => ACTIONS.find(({ id }) => id === "zip")?.run([{ name: "", folder: true, size: NaN, modified: NaN, cls: "" }]), disabled: missing("read", bucket, prefix) },
     { label: "Unfinished uploads…", icon: "upload", run: () => import("./dialogs/unfinished.js").then(({ unfinishedUploads }) => unfinishedUploads()), disabled: missing("list", bucket, prefix) },
     { label: "Deleted objects…", icon: "history", run: () => import("./dialogs/deleted.js").then(({ deletedObjects }) => deletedObjects()), disabled: missing("versions", bucket, prefix) },

@@ -10,6 +10,38 @@ import { Problem } from "../banner.js";
 /** @type {import("../../lib/dom.js").Signal<Entry[]>} */
 const stack = signal(/** @type {Entry[]} */ ([]));
 
+/** What is typed while a dialog is on its way belongs into its field, not to the list; null while none is. @type {string | null} */
+let ahead = null;
+addEventListener(
+  "keydown",
+  (event) => {
+    if (ahead === null || event.key.length !== 1 || event.ctrlKey || event.metaKey || event.altKey) return;
+    ahead += event.key;
+    event.preventDefault();
+    event.stopPropagation();
+  },
+  { capture: true },
+);
+
+/** Runs what will open a dialog once its module is here. @template T @param {() => Promise<T>} open @returns {Promise<T>} */
+export async function expecting(open) {
+  ahead = "";
+  try {
+    return await open();
+  } finally {
+    ahead = null;
+  }
+}
+
+/** @param {Element | null} field */
+function typeAhead(field) {
+  const typed = ahead;
+  ahead = null;
+  if (!typed || !(field instanceof HTMLInputElement) || !/^(text|search)$/.test(field.type)) return;
+  field.setRangeText(typed, field.selectionStart ?? 0, field.selectionEnd ?? 0, "end");
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 /** Opens a dialog; answers what it was closed with, undefined when cancelled. @param {any} component @param {any} [props] @returns {Promise<any>} */
 export function ask(component, props = {}) {
   return new Promise((resolve) => {
@@ -44,6 +76,8 @@ export function Dialog({ title, children, done, submit, action, danger = false, 
     const ready = ".primary:not([disabled])";
     const first = dialog.querySelector("[data-autofocus]") ?? dialog.querySelector(focusAction ? ready : `input:not([type=hidden]), ${ready}`) ?? dialog.querySelector(".cancel");
     if (first instanceof HTMLElement) first.focus();
+    // After the effects of the dialog itself, which select what typing replaces.
+    queueMicrotask(() => typeAhead(first));
     return () => {
       if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
     };
@@ -97,6 +131,8 @@ export function Dialog({ title, children, done, submit, action, danger = false, 
 /** Ctrl+K. */
 export async function jump() {
   if (dialogOpen()) return;
-  const { Jump } = await import("./jump.js");
-  await ask(Jump);
+  await expecting(async () => {
+    const { Jump } = await import("./jump.js");
+    await ask(Jump);
+  });
 }
