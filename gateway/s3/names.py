@@ -28,6 +28,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_FIELD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _IPV4 = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 
 
@@ -70,6 +71,11 @@ def encode_query(pairs: Iterable[tuple[str, str]]) -> str:
 def has_control(text: str) -> bool:
     """NUL and the other controls, which no URI of ours may hold (PTH-1)."""
     return _CONTROL.search(text) is not None
+
+
+def is_field_name(name: str) -> bool:
+    """A token, as names of header fields are (RFC 9110 section 5.1): it ends no line, value or list of names."""
+    return _FIELD.fullmatch(name) is not None
 
 
 def has_dot_segment(key: str) -> bool:

@@ -37,7 +37,7 @@ from gateway.s3.errors import (
     S3Error,
 )
 from gateway.s3.formdata import FormReader, boundary_of, malformed
-from gateway.s3.names import encode_path, encode_query, has_control
+from gateway.s3.names import encode_path, encode_query, has_control, is_field_name
 from gateway.s3.operations import OPERATIONS
 from gateway.s3.request import S3Request
 
@@ -263,8 +263,9 @@ def _as_put(form: Form, head: RequestHead, request: S3Request, key: str) -> Requ
     path = f"/{encode_path(key)}" if request.virtual else f"/{request.bucket}/{encode_path(key)}"
     headers = [(name, value) for name, value in head.headers if name in ("host", "user-agent")]
     for name, value in _headers(form.fields):
-        if has_control(value):  # or a field would write a header of its own
-            raise _invalid(name, "holds a control character")
+        if has_control(value) or not is_field_name(name):
+            # Or a field would write a header of its own.
+            raise _invalid(name, "holds what a header cannot")
         headers.append((name, value))
     return replace(head, method="PUT", target=path, headers=Headers(headers))
 

@@ -415,6 +415,10 @@ def _sorted_out(query: Pairs) -> tuple[bool, str | None, Pairs, Pairs]:
     for name, value in query:
         lower = name.lower() if name[:1] in "xX" else name
         if lower[:2] == "x-" and lower[:6] == "x-amz-":
+            if not names.is_field_name(name):
+                raise S3Error(
+                    INVALID_ARGUMENT, "This is not the name of a header.", argument_name=name
+                )
             presigned = presigned or lower in CHOOSE_QUERY
             amz.append((lower, value))
             continue

@@ -333,6 +333,30 @@ async def test_pre_8_a_parameter_is_not_a_header_as_well(whole: Whole) -> None:
     assert (await refused(whole, head)).status == 400
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-amz-meta-a: b",
+        "x-amz-meta-a:b",
+        "x-amz-meta-a;host",
+        "x-amz-meta-a,b",
+        "x-amz-meta-a b",
+        "x-amz-meta-(a)",
+        "x-amz-meta-\u00e9",
+        "x-amz-meta-\u212a",
+        "X-Amz-Security-To\u212aen",
+        "x-amz-meta-a\r\nx-amz-acl",
+        "x-amz-meta-a\0",
+    ],
+)
+async def test_pre_8_a_parameter_that_stands_for_a_header_is_named_like_one(
+    whole: Whole, name: str
+) -> None:
+    """Else it would end a line upstream, or the list of what is signed there."""
+    link = whole.client().link("PUT", "/data/k", [(name, "v")])
+    assert (await refused(whole, link, b"x")).status == 400
+
+
 @pytest.mark.parametrize("how", ["expired", "removed", "grant"])
 async def test_pre_12_a_link_ends_with_the_right_of_its_maker(whole: Whole, how: str) -> None:
     """T23: a key that has ended, an account that is gone, a grant taken back: the link is refused."""

@@ -68,17 +68,22 @@ def fields(
 
 
 async def post(
-    whole: Whole, filled: dict[str, str], data: bytes = b"hello", *more: tuple[str, str]
+    whole: Whole,
+    filled: dict[str, str],
+    data: bytes = b"hello",
+    *more: tuple[str, str],
+    filename: str = "a b.txt",
+    target: str = "/data",
 ) -> Reply:
     """What a browser sends for a form, and what it gets."""
     text = "".join(
         f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
         for name, value in filled.items()
     )
-    text += '--edge\r\nContent-Disposition: form-data; name="file"; filename="a b.txt"\r\n\r\n'
+    text += f'--edge\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'
     head = RequestHead(
         method="POST",
-        target="/data",
+        target=target,
         headers=Headers(
             [("host", whole.host), ("content-type", "multipart/form-data; boundary=edge"), *more]
         ),
@@ -203,4 +208,90 @@ async def test_http_2_another_multipart_is_no_upload(whole: Whole) -> None:
         "POST", "/data/k", headers=[("content-type", "multipart/form-data; boundary=edge")]
     )
     assert (await whole.ask(head)).status in (400, 405, 501)
+    assert whole.upstream.seen == []
+
+
+ANY = [{"bucket": "data"}, ["starts-with", "$key", ""], ["starts-with", "$x-amz-meta-who", ""]]
+
+
+@pytest.mark.parametrize(
+    "filename", ["..", "../x", "a/../../b", "..\\\\..\\\\x", "/etc/passwd", ".", "a\tb", ""]
+)
+async def test_pth_3_a_file_name_does_not_climb(whole: Whole, filename: str) -> None:
+    """Of a path its last part counts; what is no name at all is refused, and nothing lands outside."""
+    given = {"key": "up/${filename}"}
+    reply = await post(whole, fields(conditions=ANY[:2], given=given), filename=filename)
+    assert reply.status in (204, 400), reply
+    for path in whole.upstream.objects:
+        assert path.startswith("/real/team/up/"), path
+        assert ".." not in path
+
+
+@pytest.mark.parametrize("key", ["../plain/k", "a/../../x", "..", "./a", "a\tb", "k" * 1025])
+async def test_pth_3_a_key_of_a_form_is_a_key_like_any_other(whole: Whole, key: str) -> None:
+    """Judged after the file's name was put in, refused as every such key is."""
+    reply = await post(whole, fields(conditions=ANY[:2], given={"key": key}))
+    assert reply.status == 400, reply
+    assert whole.upstream.seen == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-amz-meta-a: b",
+        "x-amz-meta-a;host",
+        "x-amz-meta-a b",
+        "x-amz-copy-source",
+        "x-amz-content-sha256",
+        "x-amz-decoded-content-length",
+        "x-amz-meta-\u00e9",
+        "x-amz-meta-snowball-auto-extract",
+    ],
+)
+async def test_sig_17_a_field_is_no_way_to_a_header_of_its_own(whole: Whole, name: str) -> None:
+    """Though its maker signed it: not a copy, not a framed body, not a second line upstream."""
+    conditions = [*ANY[:2], {name: "v"}]
+    reply = await post(whole, fields(conditions=conditions, given={"key": "k", name: "v"}))
+    assert reply.status in (400, 501), reply
+    assert whole.upstream.seen == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "https://gateway@evil.example/",
+        "http://127.0.0.1.evil.example/",
+        "http://127.0.0.1:1/",
+        "/\\\\evil.example",
+        "\\\\evil.example",
+        "https:evil.example",
+    ],
+)
+async def test_red_3_a_form_redirects_to_no_stranger(whole: Whole, url: str) -> None:
+    """Though it was signed: a link on our host would lead anywhere. Nothing is stored either."""
+    given = {"key": "k", "success_action_redirect": url}
+    conditions = [*ANY[:2], ["starts-with", "$success_action_redirect", ""]]
+    for more in ((), (("origin", "null"),), (("origin", "https://other.example"),)):
+        reply = await post(whole, fields(conditions=conditions, given=given), b"hello", *more)
+        assert reply.status == 400, (url, more, reply)
+        assert reply.header("location") == ""
+    assert whole.upstream.seen == []
+
+
+async def test_sig_17_the_bucket_is_the_one_that_was_posted_to(whole: Whole) -> None:
+    """A policy for one bucket is none for another, whatever a field or the target says."""
+    signed = fields(conditions=ANY[:2], given={"key": "k"})
+    for target in ("/plain", "/power", "/nobodys"):
+        assert (await post(whole, signed, target=target)).status == 403, target
+    other = fields(
+        conditions=[["starts-with", "$bucket", ""], ["starts-with", "$key", ""]],
+        given={"key": "k", "bucket": "plain"},
+    )
+    assert (await post(whole, other)).status == 400
+    reader = fields(READER, conditions=ANY[:2], given={"key": "k"})
+    assert (await post(whole, reader)).status == 403
     assert whole.upstream.seen == []
