@@ -299,6 +299,8 @@ def upstream_headers(
     streamed = (sent.get("x-amz-content-sha256") or "").startswith("STREAMING-AWS4")
     if streamed:
         return {}  # chunks that the client signed with its own key: only we can open them
+    if "if-range" in sent:
+        return {}  # storages do not know it: `s3.resume` does
     return {
         "X-S3-Upstream": f"{upstream.scheme}://{signed['host']}",
         "X-S3-Uri": outbound.target,

@@ -37,6 +37,8 @@ def wanted(ruling: Ruling, head: RequestHead, snapshot: Snapshot) -> bool:
         return False
     if ruling.proof.by_cookie or head.headers.get(DECLINE) == "none":
         return False
+    if "if-range" in head.headers:  # storages do not know it: `s3.resume` does
+        return False
     if server.offload == "x-accel" and not head.trusted:
         return False
     if server.offload == "redirect" and not _follows(ruling, head):

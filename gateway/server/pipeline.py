@@ -10,7 +10,7 @@ Steps without `await` are pure and raise S3Error to refuse.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
@@ -39,7 +39,7 @@ from gateway.policy.match import bind
 from gateway.policy.model import Decision, Entitlements, Grant
 from gateway.records import record
 from gateway.s3 import errors as s3
-from gateway.s3 import xml
+from gateway.s3 import resume, xml
 from gateway.s3.bodies import delete_body, nothing_to_delete, restore_body
 from gateway.s3.buckets import list_buckets
 from gateway.s3.errors import AccessDenied, S3Error
@@ -238,7 +238,12 @@ class Pipeline:
             answer = await self._handed_over(ruling, head, ex)
             if answer is not None:
                 return answer
-        return await self.carry(ruling, ex)
+        answer = await self.carry(ruling, ex)
+        if answer.status == 206 and not resume.joins(ruling.request.headers, answer.head.headers):
+            await answer.body.close()
+            kept = resume.whole(ruling.kept)
+            answer = await self.carry(replace(ruling, request=kept, kept=kept), ex)
+        return answer
 
     async def _handed_over(self, ruling: Ruling, head: RequestHead, ex: Exchange) -> Answer | None:
         """The answer that lets nginx or the client move the bytes; None where it cannot be done."""

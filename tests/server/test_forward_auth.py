@@ -338,6 +338,7 @@ async def test_the_length_of_the_original_body_is_restored():
         ((("x-amz-meta-a", "1"),), (("x-amz-meta-a", "1"),), True),
         ((("x-amz-meta-a", "1"),), (), False),
         ((("x_amz_acl", "public-read"),), (), False),
+        ((("range", "bytes=0-1"), ("if-range", '"a"')), (("range", "bytes=0-1"),), False),
         ((), (("x-amz-expected-bucket-owner", "1"),), False),
         ((("content-type", "a"),), (("content-type", "b"),), False),
         ((("x-amz-meta-a", "1"), ("x-amz-meta-a", "2")), (("x-amz-meta-a", "1,2"),), False),

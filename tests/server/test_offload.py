@@ -49,6 +49,7 @@ def wanted(
         ({"how": Method.SESSION}, False),
         ({"how": Method.SHARE}, False),
         ({"headers": (("x-gateway-offload", "none"),)}, False),
+        ({"headers": (("range", "bytes=5-"), ("if-range", '"a"'))}, False),
         ({"headers": (("range", "bytes=0-998"),)}, False),
         ({"headers": (("range", "bytes=0-999"),)}, True),
         ({"headers": (("range", "bytes=5-"),)}, True),
