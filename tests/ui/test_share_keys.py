@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.clients.matrix import install
+from tests.clients.table import CLIENTS
 from tests.ui.conftest import Opener
 from tests.ui.world import World
 
@@ -43,6 +48,31 @@ def test_ui_36_the_boto3_lines_run_as_they_stand_until_the_key_is_revoked(
 
     with pytest.raises(botocore.ClientError):
         exec(compile(code, "snippet", "exec"), {})  # the same lines again
+
+
+@pytest.mark.timeout(180)  # installs the aws cli where it is not there yet
+@pytest.mark.parametrize("program", ["aws cli", "rclone", "s3cmd"])
+def test_ui_36_the_lines_for_a_shell_run_as_they_stand(
+    opened: Opener, tmp_path: Path, program: str
+) -> None:
+    """Set-up and test pasted into a shell of somebody who has nothing set up yet."""
+    client = next(one for one in CLIENTS if one.name == program)
+    if client.missing:
+        pytest.skip(client.missing)
+    install(client)
+    page = opened("/ui/keys")
+    create(page, program)
+    script = "\n".join(snippets(page, program))
+
+    done = subprocess.run(
+        ["bash", "-e", "-c", script],
+        env={"HOME": str(tmp_path), "PATH": f"{client.folder / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2024/" in done.stdout
 
 
 def test_ui_36_every_program_has_complete_lines(opened: Opener, world: World) -> None:
