@@ -320,10 +320,11 @@ def _copied_along(request: S3Request, target: ObjectName) -> list[Requirement]:
         action = action if source.version is None else VERSIONED[action]
         along.append(Requirement(action, source, On.COPY_SOURCE))
 
-    if (request.headers.get("x-amz-tagging-directive") or "").strip().upper() != "REPLACE":
+    # Spelt otherwise, some storage takes a directive for the default, which copies.
+    if request.headers.get("x-amz-tagging-directive") != "REPLACE":
         read("s3:GetObjectTagging")
     directive = request.headers.get("x-amz-object-annotation-directive")
-    if directive is not None and directive.strip().upper() != "EXCLUDE":
+    if directive is not None and directive != "EXCLUDE":
         read("s3:GetObjectAnnotation")
         along.append(Requirement("s3:PutObjectAnnotation", target, On.TARGET))
     return along

@@ -236,6 +236,13 @@ def test_cpy_5_a_copy_reads_its_source_and_its_tags():
     ) == {("s3:PutObject", "target"), ("s3:GetObject", "copy source")}
 
 
+@pytest.mark.parametrize("spelt", ["replace", " REPLACE", "Replace", "REPLACE,COPY", "COPY", ""])
+def test_cpy_5_a_directive_that_is_spelt_otherwise_may_copy(spelt):
+    """Some storage takes what it does not know for the default, and that copies tags."""
+    asked = needs("PUT", "/bucket/k", x_amz_copy_source="/other/a", x_amz_tagging_directive=spelt)
+    assert ("s3:GetObjectTagging", "copy source") in asked
+
+
 def test_cpy_5_annotations_that_a_copy_asks_for_are_judged():
     """Said aloud, annotations are read there and written here."""
     assert needs(

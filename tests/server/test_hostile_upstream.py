@@ -186,3 +186,72 @@ async def test_aio_5_heads_conditions_and_ranges(whole: Whole) -> None:
     assert (await whole.signed("PUT", "/data/empty", b"")).status == 200
     empty = await ask("GET", "/data/empty")
     assert (empty.status, empty.body, empty.header("content-length")) == (200, b"", "0")
+
+
+FAKE = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison"
+GIFTS = {
+    "after a body": ("GET", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" + FAKE),
+    "after the last chunk": (
+        "GET",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + FAKE,
+    ),
+    "a body for HEAD": ("HEAD", b"HTTP/1.1 200 OK\r\ncontent-length: 51\r\n\r\n" + FAKE),
+    "a body for 204": ("DELETE", b"HTTP/1.1 204 No Content\r\ncontent-length: 51\r\n\r\n" + FAKE),
+    "a body for 304": ("GET", b"HTTP/1.1 304 Not Modified\r\ncontent-length: 51\r\n\r\n" + FAKE),
+    "two answers": ("PUT", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n" + FAKE),
+    "a second answer after a refusal": (
+        "GET",
+        b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n" + FAKE,
+    ),
+}
+
+
+@pytest.mark.parametrize("gift", GIFTS)
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "later"])
+async def test_fwd_13_what_nobody_asked_for_is_nobodys_answer(
+    whole: Whole, gift: str, late: bool
+) -> None:
+    """Bytes behind an answer, on a connection that is kept: the next request is not answered by them."""
+    method, said = GIFTS[gift]
+    first, second = said.removesuffix(FAKE), FAKE
+
+    async def generous(seen: Seen, wire: Wire) -> None:
+        wire.writer.write(first + (b"" if late else second))
+        await wire.writer.drain()
+        if late:
+            await asyncio.sleep(0.05)
+            wire.writer.write(second)
+        await wire.reader.read(1)  # whether the connection is used again, or closed
+        wire.cut()
+
+    whole.upstream.scripts.append(generous)
+    body = b"x" if method == "PUT" else b""
+    await whole.signed(method, "/data/k", body)
+    if late:
+        await asyncio.sleep(0.1)
+    for _ in range(2):
+        reply = await whole.signed("GET", "/data/other")
+        assert b"poison" not in reply.body, reply
+        assert (reply.status, reply.code) == (404, "NoSuchKey"), reply
+
+
+async def test_fwd_13_interim_answers_have_an_end(whole: Whole) -> None:
+    """An upstream that says 103 for ever is given up; what is interim never reaches the client."""
+
+    async def hints(seen: Seen, wire: Wire) -> None:
+        wire.writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" * 3)
+        await wire.say(200, "", b"object")
+
+    whole.upstream.scripts.append(hints)
+    reply = await whole.signed("GET", "/data/k")
+    assert (reply.status, reply.body, reply.interim) == (200, b"object", [])
+
+    async def endless(seen: Seen, wire: Wire) -> None:
+        while not wire.writer.is_closing():
+            wire.writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" * 100)
+            await wire.writer.drain()
+            await asyncio.sleep(0)
+
+    whole.upstream.scripts.append(endless)
+    reply = await whole.signed("GET", "/data/k")
+    assert reply.status in (502, 504), reply
