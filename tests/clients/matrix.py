@@ -102,6 +102,8 @@ def _command(client: Client) -> list[str]:
     program = PROGRAMS / client.program
     if client.npm:
         return ["node", str(program)]
+    if client.maven:
+        return ["java", "-cp", f"{client.folder}/lib/*:{client.folder}/classes", program.stem]
     python = client.folder / "bin" / "python" if client.pip else sys.executable
     return [str(python), str(program)]
 
@@ -139,18 +141,40 @@ def _environment(client: Client, made: Gateway, kind: str) -> dict[str, str]:
 
 def install(client: Client) -> None:
     """Into a folder of its own, once. Raises CalledProcessError."""
-    wanted = " ".join(client.pip or client.npm)
-    stamp = client.folder / ".installed"
-    client.folder.mkdir(parents=True, exist_ok=True)
-    if client.missing or (stamp.exists() and stamp.read_text("utf-8").strip() == wanted):
+    if client.missing:
         return
+    client.folder.mkdir(parents=True, exist_ok=True)
+    wanted = _wanted(client)
+    stamp = client.folder / ".installed"
+    if not stamp.exists() or stamp.read_text("utf-8") != wanted:
+        _fetch(client)
+        stamp.write_text(wanted, "utf-8")
+    if client.maven:
+        program = PROGRAMS / client.program
+        jars, classes = f"{client.folder}/lib/*", str(client.folder / "classes")
+        base = str(program.with_name("Matrix.java"))
+        _quietly("javac", "-cp", jars, "-d", classes, base, str(program))
+
+
+def _wanted(client: Client) -> str:
+    if client.maven:
+        return (PROGRAMS / client.program).with_suffix(".xml").read_text("utf-8")
+    return " ".join(client.pip or client.npm) + "\n"
+
+
+def _fetch(client: Client) -> None:
+    folder = str(client.folder)
     if client.pip:
-        shutil.rmtree(client.folder)
-        venv.create(client.folder, with_pip=True)
-        _quietly(str(client.folder / "bin" / "pip"), "install", "--quiet", *client.pip)
+        shutil.rmtree(folder)
+        venv.create(folder, with_pip=True)
+        _quietly(f"{folder}/bin/pip", "install", "--quiet", *client.pip)
     if client.npm:
-        _quietly("npm", "install", "--silent", "--prefix", str(client.folder), *client.npm)
-    stamp.write_text(wanted + "\n", "utf-8")
+        _quietly("npm", "install", "--silent", "--prefix", folder, *client.npm)
+    if client.maven:
+        shutil.rmtree(f"{folder}/lib", ignore_errors=True)
+        pom = (PROGRAMS / client.program).with_suffix(".xml")
+        jars = ("dependency:copy-dependencies", "-DincludeScope=runtime")
+        _quietly("mvn", "-q", "-B", "-f", str(pom), *jars, f"-DoutputDirectory={folder}/lib")
 
 
 def _quietly(*command: str) -> None:
@@ -168,6 +192,9 @@ def version(client: Client) -> str:
     if client.npm:
         manifest = client.folder / "node_modules" / client.npm[0] / "package.json"
         return str(json.loads(manifest.read_text("utf-8"))["version"])
+    if client.maven:
+        jar = next((client.folder / "lib").glob(f"{client.maven}-[0-9]*.jar"))
+        return jar.stem.removeprefix(f"{client.maven}-")
     name = re.split("[=<>]", client.pip[0])[0]
     ask = f"import importlib.metadata as m; print(m.version({name!r}))"
     python = client.folder / "bin" / "python"

@@ -22,6 +22,8 @@ class Client:
     pip: tuple[str, ...] = ()
     """What is installed into its own environment; empty for what is not from PyPI."""
     npm: tuple[str, ...] = ()
+    maven: str = ""
+    """The artifact whose version is the client's; what is installed says the file beside the program."""
     debian: str = ""
     """The Debian package whose program it is."""
     command: str = ""
@@ -47,6 +49,8 @@ class Client:
             return f"no {self.device} here"
         if self.npm and shutil.which("npm") is None:
             return "not installed (Debian: npm)"
+        if self.maven and (shutil.which("mvn") is None or shutil.which("javac") is None):
+            return "not installed (Debian: maven default-jdk-headless)"
         return None
 
 
@@ -105,6 +109,7 @@ CLIENTS: tuple[Client, ...] = (
         program="aws_sdk_js.mjs",
         npm=("@aws-sdk/client-s3", "@aws-sdk/s3-request-presigner", "@aws-sdk/lib-storage"),
     ),
+    Client(name="aws-sdk-java", program="java/AwsSdk.java", maven="s3"),
     Client(
         name="s3fs-fuse",
         program="s3fs_fuse.py",
