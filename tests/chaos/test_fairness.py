@@ -13,7 +13,6 @@ from tests.server.whole_gateway import READER, Reply, Whole
 TOTAL = 20  # requests at once; a tenth is kept for whoever holds less than an equal share
 FULL = (
     ("log: {level: error", f"limits: {{total: {TOTAL}}}\nlog: {{level: error"),
-    ("head_timeout: 0.2s", "head_timeout: 30s"),
     ("max_connections: 8", "max_connections: 64"),
 )
 

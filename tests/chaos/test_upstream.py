@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.world import chaotic, recovers
+from tests.chaos.world import IMPATIENT, PATIENCE, chaotic, recovers
 from tests.server.verifying_upstream import Script, Seen, Wire
 from tests.server.whole_gateway import Reply, Whole
 
@@ -23,8 +23,10 @@ HEAD = 'content-type: text/plain\r\netag: "e"\r\n'
 
 
 @pytest.fixture
-async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
-    async with chaotic(tmp_path) as made:
+async def whole(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Whole]:
+    """Impatient where the upstream stalls."""
+    stalls = "stall" in request.node.name
+    async with chaotic(tmp_path, patience=IMPATIENT if stalls else PATIENCE) as made:
         yield made
 
 
