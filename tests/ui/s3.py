@@ -15,7 +15,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -106,6 +106,8 @@ class FakeS3:
         self.most_in_flight = 0
         self.undeletable: set[str] = set()
         """Keys that DeleteObjects answers with AccessDenied."""
+        self.spoilt: set[str] = set()
+        """Keys whose copies lose their last byte."""
         self._sorted: dict[str, list[tuple[bytes, str]]] = {}
 
     # What tests do -----------------------------------------------------------------------------
@@ -154,6 +156,7 @@ class FakeS3:
         self.seen.clear()
         self.uploads.clear()
         self.undeletable.clear()
+        self.spoilt.clear()
         self.most_in_flight = 0
 
     # How it answers ----------------------------------------------------------------------------
@@ -418,16 +421,17 @@ class FakeS3:
             if isinstance(source, str):
                 return self._error(request, 404 if source == "NoSuchKey" else 412, source)
             replaced = seen.headers.get("x-amz-metadata-directive") == "REPLACE"
-            self.buckets[bucket][key] = Stored(
-                source.body,
-                kept if replaced else dict(source.headers),
-                source.etag,
+            made = replace(
+                source,
+                headers=kept if replaced else dict(source.headers),
                 tags=dict(source.tags),
-                size=source.size,
             )
+            if key in self.spoilt:
+                made = replace(made, body=made.body[:-1], etag=whole(made.body[:-1]).etag)
+            self.buckets[bucket][key] = made
             self._sorted.pop(bucket, None)
             return self._said(
-                request, "CopyObjectResult", {"ETag": source.etag, "LastModified": stamp(source)}
+                request, "CopyObjectResult", {"ETag": made.etag, "LastModified": stamp(made)}
             )
         self.put(bucket, key, await plain(request))
         self.buckets[bucket][key].headers = kept
