@@ -134,7 +134,7 @@ export function Toolbar() {
       <span class="grow"></span>
       <${Filter} />
       <button class="button sortby" aria-haspopup="menu" onClick=${sortMenu}><span>${sortLabel(listing)}</span><${Icon} name="down" /></button>
-      <button class="icon-button" aria-label="Tiles" aria-pressed=${tiles ? "true" : "false"} onClick=${toggleTiles}><${Icon} name=${tiles ? "menu" : "grid"} /></button>
+      <button class="icon-button tiles-toggle" aria-label="Tiles" aria-pressed=${tiles ? "true" : "false"} onClick=${toggleTiles}><${Icon} name=${tiles ? "menu" : "grid"} /></button>
       <button class="icon-button" aria-label="More" aria-haspopup="menu" onClick=${moreMenu}><${Icon} name="more" /></button>
       <button class="icon-button" aria-label="Refresh" aria-keyshortcuts="r" onClick=${() => listing?.refresh({ all: true })}><${Icon} name="refresh" /></button>
     </div>
