@@ -104,9 +104,9 @@ class Calls:
         for_browser: bool = False,
     ) -> Reply:
         """
-        One request, one answer, nothing repeated; a redirect is one where it is `for_browser`.
+        One request, one answer, nothing repeated. Raises ProviderError.
 
-        Raises ProviderError.
+        What is `for_browser` may be a redirect, or a page, which is not read.
         """
         context = await self._context(given.ca)
         try:
@@ -127,7 +127,8 @@ class Calls:
                     problem = f"a redirect ({answer.status})"
                     raise ProviderError(errors.PROVIDER_ANSWER, problem=problem)
                 headers = {name.lower(): answer.headers[name] for name in answer.headers}
-                return Reply(answer.status, await _body(answer), headers)
+                body = b"" if for_browser else await _body(answer)
+                return Reply(answer.status, body, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as failed:
             raise ProviderError(errors.PROVIDER_AWAY, problem=_why(failed, url)) from failed
 

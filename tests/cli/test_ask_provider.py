@@ -27,7 +27,9 @@ class Provider:
         self.document: dict[str, Any] = {}
         self.status = 200
         self.authorize = web.HTTPFound("/login")
-        self.token: tuple[int, dict[str, Any]] = (400, {"error": "invalid_grant"})
+        self.token: tuple[int, Any] = (400, {"error": "invalid_grant"})
+        self.cut: set[str] = set()
+        """Addresses where the connection ends without an answer."""
         self.date: str | None = None
         self.keys = [key.as_dict(private=False) for key in KEYS]
         self.seen: list[web.Request] = []
@@ -48,10 +50,17 @@ class Provider:
         return web.json_response({"keys": self.keys})
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
+        self._cut(request)
         self.seen.append(request)
         return web.Response(status=self.authorize.status, headers=self.authorize.headers)
 
+    def _cut(self, request: web.Request) -> None:
+        if request.path in self.cut:
+            assert request.transport is not None
+            request.transport.close()
+
     async def redeem(self, request: web.Request) -> web.StreamResponse:
+        self._cut(request)
         self.seen.append(request)
         status, body = self.token
         return web.json_response(body, status=status)
@@ -165,6 +174,7 @@ async def test_a_wrong_secret_is_found(provider, asked):
     [
         ((400, {"error": "unauthorized_client"}), "authorization code grant"),
         ((404, {}), "answers 404, and not as one does"),
+        ((200, "<html>"), "answers 200, and not as one does"),
         ((502, {"error": "server_error"}), "answers 502"),
     ],
 )
@@ -173,6 +183,22 @@ async def test_a_token_endpoint_that_is_none_is_found(provider, asked, answer, s
     provider.token = answer
 
     assert said in await bad(asked)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/authorize", "the sign-in page does not answer"),
+        ("/token", "the token endpoint does not answer"),
+    ],
+)
+async def test_one_endpoint_that_does_not_answer_is_named(provider, asked, path, said):
+    """The other one is asked all the same."""
+    provider.cut = {path}
+    findings = [str(finding) for finding in await asked()]
+
+    assert [said in finding for finding in findings].count(True) == 1
+    assert [finding.startswith("good") for finding in findings].count(True) == 3
 
 
 async def test_a_clock_that_is_apart_is_found(provider, asked):

@@ -41,11 +41,16 @@ class Server:
     def __init__(self) -> None:
         self.sts = 200
         self.s3: tuple[int, str, dict[str, str]] = (200, "<ListBucketResult/>", {})
+        self.cut = False
+        """Buckets are not answered."""
         self.seen: list[web.Request] = []
         self.forms: list[Any] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(request)
+        if self.cut and request.path != "/":
+            assert request.transport is not None
+            request.transport.close()
         if request.method == "POST":
             return await self._assume(request)
         status, text, headers = self.s3
@@ -165,6 +170,15 @@ async def test_nobody_there_is_said_once(world):
 
     assert found["upstream aws"].startswith("PROBLEM: http://127.0.0.1:9 does not answer")
     assert "bucket acme" not in found
+
+
+async def test_a_bucket_that_is_not_answered_is_said(world):
+    """The server was there a moment ago."""
+    world.server.cut = True
+    found = await world.asked()
+
+    assert found["upstream aws"].startswith("good")
+    assert found["bucket acme"].startswith("PROBLEM: cannot be listed: ")
 
 
 async def test_credentials_of_no_rule_are_left_alone(world):

@@ -165,12 +165,18 @@ async def test_what_keeps_an_answer_away_is_said_in_words(calls, url, said):
     assert said in caught.value.detail["problem"]
 
 
-async def test_a_redirect_is_an_answer_where_a_browser_would_follow_it(calls, idp):
-    """And even then it is not followed here."""
-    idp.replies["/x"] = Reply(302, headers={"Location": "/login"})
-    reply = await calls.call(
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(302, headers={"Location": "/login"}), Reply(200, b"x" * (ANSWER_MAX + 1))],
+    ids=["redirect", "page"],
+)
+async def test_what_is_for_a_browser_is_neither_followed_nor_read(calls, idp, reply):
+    """A redirect is an answer there, and so is a page of any length."""
+    idp.replies["/x"] = reply
+    got = await calls.call(
         PROVIDER, "GET", f"{idp.domain}/x", headers={}, seconds=5, for_browser=True
     )
 
-    assert (reply.status, reply.headers["location"]) == (302, "/login")
+    assert (got.status, got.body) == (reply.status, b"")
+    assert got.headers.get("location") == reply.headers.get("Location")
     assert len(idp.calls) == 1
