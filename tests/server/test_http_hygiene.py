@@ -735,3 +735,22 @@ async def test_a_client_that_closes_its_half_is_answered_or_let_go(whole: Whole)
     async with asyncio.timeout(TIMEOUT):
         said = await connection.reader.read()
     assert [one.body for one in await answers(said)] in ([], [b"object"])
+
+
+async def test_dos_4_who_reads_no_answers_is_not_read_on(whole: Whole) -> None:
+    """Requests without end from somebody who takes nothing: they wait in the network, not in memory."""
+    await whole.signed("PUT", "/data/k", b"x" * 20_000)
+    requests = get(whole) * 50
+    connection = await whole.connect()
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < 64 * 2**20:
+            connection.writer.write(requests)
+            async with asyncio.timeout(1):
+                await connection.writer.drain()
+            sent += len(requests)
+    assert sent < 32 * 2**20
+    answered = len(whole.upstream.seen)
+    await asyncio.sleep(0.2)
+    assert len(whole.upstream.seen) == answered
+    connection.reset()
