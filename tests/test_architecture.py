@@ -55,8 +55,8 @@ PURE = [
     "server.browser",
 ]  # fmt: skip
 DOORS: dict[str, list[str]] = {
-    "aiobotocore": ["upstream.aws"],
-    "botocore": ["upstream.aws"],
+    "aiobotocore": ["upstream.sdk"],
+    "botocore": ["upstream.sdk"],
     "boto3": [],
     "joserfc": ["keyring", "oidc.*", "demo.idp"],
     "cryptography": ["keyring"],

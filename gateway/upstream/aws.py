@@ -14,25 +14,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from types import ModuleType
 from typing import Any, Final, Literal, final
-
-from aiobotocore.config import AioConfig
-from aiobotocore.credentials import AioCredentials
-from aiobotocore.session import AioSession
-from botocore import UNSIGNED
-from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-from botocore.session import Session
 
 from gateway.caches import SingleFlight
 from gateway.errors import UPSTREAM_CREDENTIALS, GatewayError, UpstreamUnavailable
-from gateway.identity import Credentials, Secret
+from gateway.identity import Credentials
 
-CONNECT_TIMEOUT: Final = 5  # seconds
-READ_TIMEOUT: Final = 10  # seconds: STS answers in a tenth of one
-CONNECTIONS: Final = 32  # at once to one service
 PAUSES: Final = (0.2, 0.8)  # seconds before each further attempt
 AGAIN: Final = frozenset(
     {
@@ -98,10 +86,12 @@ class Aws:
 
     async def chain(self, profile: str | None = None) -> Credentials:
         """What the SDK's chain finds now. Raises UpstreamUnavailable."""
+        sdk = await asyncio.to_thread(_sdk)
         try:
-            return await asyncio.to_thread(_chain, profile)
-        except (BotoCoreError, OSError, RuntimeError) as error:
+            found: Credentials = await asyncio.to_thread(sdk.chain, profile)
+        except (sdk.BotoCoreError, OSError, RuntimeError) as error:
             raise unavailable(f"the AWS credential chain failed: {error}") from error
+        return found
 
     async def call(
         self,
@@ -116,11 +106,12 @@ class Aws:
 
         Raises AwsRefusal, UpstreamUnavailable.
         """
+        sdk = await asyncio.to_thread(_sdk)
         client = await self._client(service, lender)
         for pause in (*self._pauses, None):
             try:
                 answer: Mapping[str, Any] = await getattr(client.sdk, operation)(**params)
-            except ClientError as error:
+            except sdk.ClientError as error:
                 code = str(error.response.get("Error", {}).get("Code", ""))
                 status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
                 if code in AGAIN and pause is not None:
@@ -130,7 +121,7 @@ class Aws:
                     raise unavailable(f"{operation}: {code}") from error
                 text = error.response.get("Error", {}).get("Message", "")
                 raise AwsRefusal(operation, code, str(text)) from error
-            except (BotoCoreError, ResponseParserError, OSError, TimeoutError) as error:
+            except (sdk.BotoCoreError, sdk.ResponseParserError, OSError, TimeoutError) as error:
                 raise unavailable(f"{operation} at {service.url}: {error}") from error
             else:
                 return answer
@@ -146,11 +137,12 @@ class Aws:
 
     async def _make(self, key: tuple[Service, str | None], lend: Lend | None) -> _Client:
         service = key[0]
+        sdk = _sdk()
         try:
-            session = await asyncio.to_thread(_session, service, lend)
-            context = _context(session, service, signed=lend is not None)
+            session = await asyncio.to_thread(sdk.session, service, lend)
+            context = sdk.context(session, service, signed=lend is not None)
             client = self._clients[key] = _Client(context, await context.__aenter__())
-        except (BotoCoreError, OSError) as error:
+        except (sdk.BotoCoreError, OSError) as error:
             raise unavailable(f"no client for {service.url}: {error}") from error
         return client
 
@@ -175,83 +167,8 @@ class _Client:
         await self._context.__aexit__(None, None, None)
 
 
-def _settings(*, signed: bool) -> AioConfig:
-    return AioConfig(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        max_pool_connections=CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": 1},
-        proxies={},  # SSR-2: none, those of the environment included
-        signature_version=None if signed else UNSIGNED,
-        user_agent_extra="s3-auth-gateway",
-    )
+def _sdk() -> ModuleType:
+    """Read where it is needed first: that takes a tenth of a second, which no start has to wait for."""
+    from gateway.upstream import sdk  # noqa: PLC0415
 
-
-@final
-class _Lent(AioCredentials):  # type: ignore[misc] # the SDK has no types
-    """Credentials as the SDK wants them, from a lender that renews them itself."""
-
-    def __init__(self, lend: Lend) -> None:
-        super().__init__("lent", "when asked", method="gateway")
-        self._lend = lend
-
-    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        lent = await self._lend()
-        token = None if lent.session_token is None else lent.session_token.reveal()
-        return ReadOnlyCredentials(lent.access_key_id, lent.secret.reveal(), token)
-
-
-class _Session(AioSession):  # type: ignore[misc] # the SDK has no types
-    """A session whose credentials are ours, never the chain's."""
-
-    def __init__(self, lend: Lend | None) -> None:
-        super().__init__()
-        self._lent = None if lend is None else _Lent(lend)
-
-    async def get_credentials(self) -> _Lent | None:
-        return self._lent
-
-
-def _session(service: Service, lend: Lend | None) -> _Session:
-    """
-    A session that has read its files already; for a thread, since models are megabytes of JSON.
-
-    The loader remembers by arguments: these are written as the SDK will write them.
-    """
-    session = _Session(lend)
-    session.get_scoped_config()
-    loader = session.get_component("data_loader")
-    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
-        loader.load_data_with_path(name)
-        loader.load_data(name)
-    for kind in ("service-2", "endpoint-rule-set-1"):
-        loader.load_service_model(service.name, kind, api_version=None)
-    return session
-
-
-def _context(
-    session: _Session, service: Service, *, signed: bool
-) -> AbstractAsyncContextManager[Any]:
-    context: AbstractAsyncContextManager[Any] = session.create_client(
-        service.name,
-        region_name=service.region,
-        endpoint_url=service.url,
-        verify=service.ca,
-        config=_settings(signed=signed),
-    )
-    return context
-
-
-def _chain(profile: str | None) -> Credentials:
-    found = Session(profile=profile).get_credentials()
-    if found is None:
-        raise RuntimeError("it found no credentials")
-    frozen = found.get_frozen_credentials()
-    # Nothing public tells when they end; without it they are only read again more often.
-    expires = getattr(found, "_expiry_time", None)
-    return Credentials(
-        access_key_id=frozen.access_key,
-        secret=Secret(frozen.secret_key),
-        session_token=Secret(frozen.token) if frozen.token else None,
-        expires=expires if isinstance(expires, datetime) else None,
-    )
+    return sdk
