@@ -32,7 +32,7 @@ from gateway.s3 import names
 from gateway.s3.errors import S3Error
 from gateway.server import wire
 from gateway.server.bodies import Strict, json_answer, read_json
-from gateway.server.browser import attachment
+from gateway.server.browser import attachment, check_destination
 from gateway.server.cookies import query_of
 from gateway.server.errands import Entry, Errand, Errands, Refused, Slots, succeeded
 from gateway.server.exchange import Request, exchange_of
@@ -435,6 +435,7 @@ async def send_archive(
     request: Request, ex: Exchange, errand: Errand, wanted: Wanted
 ) -> web.StreamResponse:
     """Writes the archive as the answer. Raises ApiError where not even a list may be had."""
+    check_destination(request.head)  # UIS-4: its members are stored as they are, scripts among them
     # Asked once before the head goes: who may see nothing gets an error, not an archive of it.
     if not wanted.names:
         try:
@@ -451,6 +452,8 @@ async def send_archive(
                     ("content-type", "application/zip"),
                     ("content-disposition", attachment(wanted.title + ".zip")),
                     ("cache-control", "no-store"),
+                    ("content-security-policy", "sandbox; default-src 'none'"),
+                    ("cross-origin-resource-policy", "same-origin"),
                     ("x-content-type-options", "nosniff"),
                     ("referrer-policy", "no-referrer"),
                 )

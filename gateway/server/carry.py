@@ -144,12 +144,28 @@ class Job:
         """All objects of the order, some at a time."""
         for source in self.order.sources:
             if (keys := _named(source)) is not None:
-                for key in keys:
-                    size = await self._size(source.bucket, key) if sized else 0
-                    yield [Item(Place(source.bucket, key), size, self._target(source, key))]
+                async for sizes in self._sizes_of(source.bucket, keys, sized=sized):
+                    yield [
+                        Item(Place(source.bucket, key), size, self._target(source, key))
+                        for key, size in sizes
+                    ]
                 continue
             async for entries in self._errand.walk(source.bucket, source.prefix or ""):
                 yield [self._item(source, entry) for entry in entries]
+
+    async def _sizes_of(
+        self, bucket: str, keys: tuple[str, ...], *, sized: bool
+    ) -> AsyncIterator[list[tuple[str, int]]]:
+        """Keys with their sizes, as many at a time as the job has workers; zeros if not `sized`."""
+        step = self._bounds.concurrency if sized else BATCH
+        for start in range(0, len(keys), step):
+            some = keys[start : start + step]
+            sizes = [0] * len(some)
+            if sized:
+                async with asyncio.TaskGroup() as group:
+                    asked = [group.create_task(self._size(bucket, key)) for key in some]
+                sizes = [task.result() for task in asked]
+            yield list(zip(some, sizes, strict=True))
 
     async def _size(self, bucket: str, key: str) -> int:
         if self.order.operation == "delete":

@@ -130,6 +130,17 @@ async def test_s3_13_no_right_no_archive(world):
     assert (await who["nobody"].ask("GET", "/api/archive/home/")).status == 401
 
 
+async def test_uis_4_an_archive_is_no_script(world):
+    """Asked for as a script or a worker it is refused; no other site may embed it."""
+    _, who = world
+    for headers in ({"Sec-Fetch-Dest": "script"}, {"Service-Worker": "script"}):
+        refused = await who["ada"].ask("GET", "/api/archive/home/", headers=headers)
+        assert refused.status == 403
+    answer = await who["ada"].ask("GET", "/api/archive/home/")
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+
+
 async def test_dos_11_places_are_bounded(world):
     """All places taken: 429 with Retry-After, and free again afterwards."""
     world, who = world

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -195,6 +196,61 @@ async def test_ui_35_uses_are_counted(ada):
     assert (await guest.ask("GET", path, headers=cookie_of(opened))).status == 200
     (row,) = (await ada.ask("GET", "/api/shares")).json["shares"]
     assert (row["id"], row["uses"], row["max_uses"], row["key"]) == (share_id, 1, 1, "hello.txt")
+
+
+async def test_ui_35_uses_are_counted_one_by_one(ada):
+    """Twelve at the same moment, three uses: three get in."""
+    path, _ = await shared(ada, bucket="home", key="hello.txt", max_uses=3)
+    guest = visitor(ada)
+    answers = await asyncio.gather(*(guest.ask("POST", path, data={"a": "b"}) for _ in range(12)))
+    assert sorted(answer.status for answer in answers) == [303] * 3 + [404] * 9
+    (row,) = (await ada.ask("GET", "/api/shares")).json["shares"]
+    assert row["uses"] == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", ".", "/etc/passwd", "C:\\\\x\\\\y.txt", "a\x00b\r\nX: y", "x" * 5000, "../" * 400 + "e"],
+    ids=["parent", "dot", "absolute", "drive", "control", "long", "deep"],
+)
+async def test_shr_3_whatever_an_uploaded_file_is_called_it_stays_below_the_prefix(ada, name):
+    """The last part of the name, cleaned; never another folder, never another object's name."""
+    path, _ = await shared(ada, bucket="home", prefix="inbox/", allow="upload")
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="'
+        + name.encode().replace(b"\r\n", b"%0D%0A")
+        + b'"\r\n\r\nhi\r\n--b--\r\n'
+    )
+    sent = await visitor(ada).ask(
+        "POST",
+        f"{path}/upload",
+        data=body,
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+    assert sent.status in (303, 400), sent.body
+    keys = await ada.keys("home")
+    new = [key for key in keys if key != "hello.txt" and key.startswith("inbox")]
+    assert len(new) == (sent.status == 303)
+    assert all(key.count("/") == 1 and len(key) < 300 and "\\" not in key for key in new)
+    assert not any(ord(c) < 32 for key in new for c in key)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/jobs"),
+        ("DELETE", "/api/jobs/x"),
+        ("POST", "/api/shares"),
+        ("DELETE", "/api/shares/x"),
+        ("POST", "/api/archive/home/"),
+    ],
+)
+async def test_web_1_another_site_starts_nothing(ada, method, path):
+    """Without the page's header, or from elsewhere, the cookie counts for nothing."""
+    bare = {name: value for name, value in ada.extra.items() if name != "X-Gateway-CSRF"}
+    for headers in (bare, ada.extra | {"Origin": "https://evil.example"}):
+        caller = Caller(ada.world, ada.session, extra=headers)
+        assert (await caller.ask(method, path, json={})).status == 403
 
 
 async def test_ui_35_upload_only(ada):
