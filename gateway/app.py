@@ -269,8 +269,7 @@ class App:
         return found.client_secret if found is not None else None
 
     def _identify(self, name: str, claims: Mapping[str, Any]) -> Identity | None:
-        known = self.providers.known(name)
-        return None if known is None else flow.identity_of(known, claims)
+        return flow.remembered(self.providers.known(name), claims)
 
     async def _renew(
         self,
@@ -404,6 +403,7 @@ def _terms(snapshot: Snapshot) -> Terms:
     return Terms(
         keyring=snapshot.keyring,
         keeper=snapshot.keeper,
+        issuers=tuple((one.name, one.issuer_url) for one in config.oidc),
         style=Style.of(snapshot.public_url),
         lifetime=config.session.lifetime,
         idle=config.session.idle,

@@ -124,8 +124,7 @@ def make_gateway(
     )
 
     def identify(name: str, claims: Mapping[str, Any]) -> Any:
-        given = providers.known(name)
-        return None if given is None else flow.identity_of(given, claims)
+        return flow.remembered(providers.known(name), claims)
 
     async def renew(provider: str, **given: Any) -> Tokens:
         return await providers.refresh(provider, named=NAMED, **given)

@@ -196,12 +196,7 @@ class Providers:
         raise why
 
     def _issued_by(self, iss: str) -> list[Issuer]:
-        return [
-            issuer
-            for issuer in self._issuers.values()
-            if iss == issuer.provider.issuer
-            or (not issuer.provider.exact and iss == issuer.provider.issuer + "/")
-        ]
+        return [one for one in self._issuers.values() if one.provider.issues(iss)]
 
     async def verify_logout(self, token: str, now: datetime) -> tuple[str, tokens.LogoutToken]:
         """The provider's name and its back-channel logout token (OID-15). Raises as verify_bearer."""

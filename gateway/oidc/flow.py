@@ -223,6 +223,17 @@ def identity_of(
     )
 
 
+def remembered(given: Provider | None, claims: Claims) -> Identity | None:
+    """
+    Who somebody is whose claims were kept; None where there is no such provider any more.
+
+    A provider's name may have come to mean another issuer: its people are not those of before.
+    """
+    if given is None or not given.issues(claims.get("iss", given.issuer)):
+        return None
+    return identity_of(given, claims)
+
+
 def groups_of(given: Provider, claims: Claims) -> tuple[str, ...]:
     """The groups of the row's claim; absent means none; one alone may come as a string."""
     value = _at(claims, given.kind.groups)

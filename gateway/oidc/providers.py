@@ -210,6 +210,10 @@ class Provider:
         """People sign in here; else only its tokens are taken."""
         return bool(self.client_id)
 
+    def issues(self, iss: object) -> bool:
+        """Whether `iss` names this issuer: to the letter, but for the slash that a URL may have lost."""
+        return iss == self.issuer or (not self.exact and iss == self.issuer + "/")
+
     @property
     def accepted_audiences(self) -> frozenset[str]:
         return self.audiences or frozenset({self.client_id} - {""})
@@ -288,8 +292,7 @@ def read_metadata(document: object, given: Provider) -> Metadata:
         raise ProviderError(PROVIDER_ANSWER, problem="the discovery document is not an object")
     issuer = document.get("issuer")
     # A discovery URL names its issuer but for one closing slash, which Discovery 4.1 takes off.
-    allowed = {given.issuer} if given.exact else {given.issuer, given.issuer + "/"}
-    if not isinstance(issuer, str) or issuer not in allowed:
+    if not isinstance(issuer, str) or not given.issues(issuer):
         problem = f"the document's issuer is {issuer!r:.200}, configured is {given.issuer!r}: they must be equal to the letter"
         raise ProviderError(PROVIDER_ANSWER, problem=problem)
     # Only a provider on loopback has endpoints there: another's would reach what else listens here.

@@ -108,7 +108,7 @@ class Sessions:
             return None
         if (
             now.timestamp() < session.due
-            and session.digest == terms.keeper.digest
+            and session.digest == terms.digest
             and not session.worn(now, terms.idle)
         ):
             return held.opened
@@ -173,7 +173,7 @@ class Sessions:
         Raises LoginError where they do not fit any more, StateError.
         """
         active = replace(session, active=int(now.timestamp()))
-        chosen = session.digest == terms.keeper.digest
+        chosen = session.digest == terms.digest
         if chosen and now.timestamp() < session.due:
             return active
         if chosen and self._refresher.paused(session.sid, now):
@@ -206,7 +206,7 @@ class Sessions:
             name=described.name,
             email=described.email,
             claims=terms.keeper.keep(record.claims),
-            digest=terms.keeper.digest,
+            digest=terms.digest,
             due=record.due,
         )
 
@@ -243,7 +243,7 @@ class Sessions:
             name=identity.name,
             email=identity.email,
             claims=terms.keeper.keep(identity.claims),
-            digest=terms.keeper.digest,
+            digest=terms.digest,
             began=round(now.timestamp(), 3),
             ends=int(ends.timestamp()),
             active=int(now.timestamp()),

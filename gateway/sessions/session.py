@@ -9,9 +9,10 @@ Sources: RFC 6265 and its successor for the `__Host-` prefix; SES-1, SES-2, SES-
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -78,10 +79,18 @@ class Terms:
     style: Style
     lifetime: timedelta
     idle: timedelta
+    issuers: tuple[tuple[str, str], ...] = ()
+    """What providers' names mean."""
+    digest: str = field(init=False)
+    """Changes with what is kept of claims, and with whose they are: sessions are then looked at anew."""
     unconfirmed: timedelta = timedelta(days=30)
     """How long keys work without a word of the provider about their owner."""
     longest: timedelta = REMEMBERED
     """Longer than anything that is denied by a person's `not_before` could live."""
+
+    def __post_init__(self) -> None:
+        text = json.dumps([self.keeper.digest, self.issuers])
+        object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from gateway.errors import LOGIN_TOO_BIG, LoginError, StateError
 from gateway.identity import Method, Secret, Statement
 from gateway.keyring import Keyring
 from tests.hostile_provider import Reply
-from tests.login_world import KEY, Keep
+from tests.login_world import KEY, Keep, provider, section
 from tests.sessions.conftest import value_of
 
 
@@ -208,6 +208,18 @@ async def test_a_provider_that_is_not_configured_any_more_ends_its_sessions(worl
     gateway.providers.replace([])
 
     assert await gateway.sessions.open(cookie, world.clock()) is None
+
+
+async def test_a_provider_that_became_another_issuer_has_no_sessions_of_the_former(world):
+    """The same name and the same subject are somebody else there; personal keys end as well."""
+    gateway = world.process()
+    cookie = value_of((await world.begin(gateway)).set_cookie)
+    moved = provider(section(world.idp, config_url=None, issuer="https://new.example.com"))
+    gateway.providers.replace([moved])
+    gateway.terms = replace(gateway.terms, issuers=(("corp", moved.issuer),))
+
+    assert await gateway.sessions.open(cookie, world.clock()) is None
+    assert await gateway.sessions.owner("corp", "user-1", world.clock()) is None
 
 
 async def test_without_a_refresh_token_a_session_ends_with_its_id_token(world):
