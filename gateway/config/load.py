@@ -160,12 +160,17 @@ class _References:
         self.problems.append(self.document.problem(path, message))
 
 
+_ONE_FILE = re.compile(r"[^*?\[]+")
+"""A pattern that names one file."""
+
+
 def _policies(
     config: Config | None, document: Document, base: Path
 ) -> tuple[list[Document], list[Path], list[Problem]]:
     """The policy files that the patterns name, each once, and what could not be found."""
     documents: list[Document] = []
     files: dict[Path, None] = {}
+    watched: dict[Path, None] = {}
     problems: list[Problem] = []
     for place, pattern in _patterns(config, document):
         try:
@@ -181,6 +186,13 @@ def _policies(
                 document.problem(place, f"no file matches {pattern}: the policy is empty")
             )
         files.update(dict.fromkeys(found))
+        # A folder changes when a file is added to it, for which only a pattern of several files
+        # looks: others may hold the state store or the audit log, and change all the time.
+        if _ONE_FILE.fullmatch(pattern):
+            watched[base / pattern] = None
+        else:
+            folders = (file.parent for file in found) if found else [(base / pattern).parent]
+            watched.update(dict.fromkeys(folders))
     if len(files) > POLICY_FILES_MAX:
         problems.append(
             document.problem(("policies",), f"more than {POLICY_FILES_MAX} policy files")
@@ -192,8 +204,7 @@ def _policies(
             problems.append(problem)
         else:
             documents.append(read(content, str(file)))
-    # A folder changes when a file is added to it.
-    return documents, list(dict.fromkeys((*files, *(file.parent for file in files)))), problems
+    return documents, list({**files, **watched}), problems
 
 
 def _rooted(pattern: str) -> list[Path]:

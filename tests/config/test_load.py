@@ -109,6 +109,26 @@ def test_a_file_that_is_not_there(tmp_path):
     assert loaded.files[0] == tmp_path / "gateway.yaml"
 
 
+@pytest.mark.parametrize(
+    ("pattern", "watched"),
+    [
+        ("policies/a.yaml", "policies/a.yaml"),
+        ("later.yaml", "later.yaml"),
+        ("more/*.yaml", "more"),
+    ],
+    ids=["one", "not-there-yet", "no-match-yet"],
+)
+def test_only_what_may_bring_a_policy_is_watched(folder, pattern, watched):
+    """A file's own folder may hold the state store: its changes mean nothing. What is missing is waited for."""
+    (folder / "gateway.yaml").write_text(
+        f'session: {{keys: ["${{file:key}}"]}}\npolicies: ["{pattern}"]\n'
+    )
+    loaded: Any = load(folder / "gateway.yaml", {})
+    names = [path.relative_to(folder).as_posix() for path in loaded.files]
+
+    assert names == ["gateway.yaml", "key", watched]
+
+
 def test_too_many_files_and_patterns_that_are_none(folder, monkeypatch):
     """Told at the pattern."""
     monkeypatch.setattr("gateway.config.load.POLICY_FILES_MAX", 1)
