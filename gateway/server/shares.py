@@ -154,6 +154,7 @@ class Share:
             identity=replace(owner, narrowed=narrowed, expires=self.expires),
             method=Method.SHARE,
             expires=self.expires,
+            issued=self.created,  # so that links made after "sign out everywhere" work
         )
 
 
