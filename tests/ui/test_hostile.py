@@ -52,6 +52,46 @@ def test_uis_7_names_are_text(opened: Opener, world: World, name: str) -> None:
     assert page.locator("main script, main img, dialog img").count() == 0
 
 
+def test_uis_7_names_are_text_wherever_work_is_told(opened: Opener, world: World) -> None:
+    """Tray, failures, conflicts, the dialogs and list of shares, and what a visitor sees."""
+    name = '"><img src=x onerror=bad=1><b>.txt'
+    for folder in ("odd/", "odd/there/"):
+        world.s3.put("acme-team", folder + name, b"x", content_type="text/html")
+    refused = world.s3.bend(
+        lambda s: s.method == "PUT", status=403, code="<img src=x onerror=bad=1>"
+    )
+    page = opened("/ui/b/team-data/odd/")
+
+    def harmless() -> None:
+        assert page.evaluate("window.bad") is None
+        assert page.locator("#app script, #app img, dialog img, dialog b, .tray b").count() == 0
+
+    row = page.locator(".row", has_text="onerror").first
+    row.focus()
+    page.keyboard.press("m")
+    page.get_by_role("dialog").get_by_role("button", name="there/").click()
+    page.get_by_role("dialog").get_by_role("button", name="Move here").click()
+    expect(page.get_by_role("dialog")).to_contain_text("exist")
+    harmless()
+    page.get_by_role("dialog").get_by_role("button", name="Replace").click()
+    page.locator(".transfer").get_by_role("button", name="Show").click()
+    expect(page.get_by_role("dialog")).to_contain_text("onerror")
+    harmless()
+    page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).last.click()
+    refused.times = 0
+    row.focus()
+    page.keyboard.press("s")
+    harmless()
+    page.get_by_role("dialog").get_by_role("button", name="Create and copy").click()
+    link = page.get_by_role("dialog", name="The link is ready").locator("pre").inner_text()
+    page.goto("/ui/shares")
+    expect(page.get_by_role("rowheader").last).to_contain_text("onerror")
+    harmless()
+    page.goto(link)
+    expect(page.get_by_role("heading")).to_have_text(name)
+    assert page.locator("main img, main b >> nth=1").count() == 0
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "body"),
     [
