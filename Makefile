@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-ui test-real lint types docs bench bench-ui clients screenshots clean help
+.PHONY: demo test test-ui test-real lint types docs bench bench-ui soak clients screenshots clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ docs: $(STAMP) ## the generated reference pages
 
 bench: $(STAMP) ## the gateway beside nginx and a direct connection
 	$(BIN)/python -m benchmarks
+
+soak: $(STAMP) ## ten minutes of mixed load with a reload every 20 seconds; every byte compared
+	$(BIN)/python -m benchmarks.soak
 
 bench-ui: $(STAMP) ## the file browser's figures in Chromium, beside what each may cost
 	$(BIN)/python -m benchmarks.ui
