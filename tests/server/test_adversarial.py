@@ -39,7 +39,7 @@ async def test_fwd_2_what_is_sent_on_is_signed_anew(whole: Whole) -> None:
 
 @both_switches
 async def test_chk_16_a_flipped_byte_is_never_stored(whole: Whole) -> None:
-    """The hash was signed, the body is another: the old object stays as it was."""
+    """T24: the hash was signed, the body is another: the old object stays as it was."""
     assert (await whole.signed("PUT", "/data/k", b"old")).status == 200
     head = whole.client().head("PUT", "/data/k", payload=sha(b"new object"))
     reply = await whole.ask(head, b"nEw object")
@@ -95,7 +95,7 @@ def spoilt(parts: list[bytes], how: str) -> list[bytes]:
     ],
 )
 async def test_chk_8_spoilt_signed_chunks_store_nothing(whole: Whole, how: str) -> None:
-    """Whatever is done to signed chunks, the old object stays."""
+    """T25: whatever is done to signed chunks, the old object stays."""
     assert (await whole.signed("PUT", "/data/k", b"old")).status == 200
     head, parts = framed(whole)
     reply = await whole.ask(head, b"".join(spoilt(parts, how)))
@@ -107,7 +107,7 @@ async def test_chk_8_spoilt_signed_chunks_store_nothing(whole: Whole, how: str) 
 @both_switches
 @pytest.mark.parametrize("signed", [True, False])
 async def test_chk_9_10_a_false_trailer_stores_nothing(whole: Whole, signed: bool) -> None:
-    """A checksum of other bytes, even if it is signed."""
+    """T26, T27: a checksum of other bytes, even if it is signed."""
     head, parts = framed(whole, signed=signed, trailer=crc(b"other"))
     reply = await whole.ask(head, b"".join(parts))
     assert reply.status == 400, reply
@@ -116,7 +116,7 @@ async def test_chk_9_10_a_false_trailer_stores_nothing(whole: Whole, signed: boo
 
 @both_switches
 async def test_chk_9_a_trailer_needs_its_signature(whole: Whole) -> None:
-    """A signed body whose trailer lost or changed its signature is not stored."""
+    """T26: a signed body whose trailer lost or changed its signature is not stored."""
     head, parts = framed(whole, trailer=crc(OBJECT))
     without = [*parts[:-2], parts[-1]]
     changed = [*parts[:-2], parts[-2][:-4] + b"00\r\n", parts[-1]]
@@ -129,7 +129,7 @@ async def test_chk_9_a_trailer_needs_its_signature(whole: Whole) -> None:
 @both_switches
 @pytest.mark.parametrize("length", [len(OBJECT) - 1, len(OBJECT) + 1])
 async def test_chk_4_the_decoded_length_must_be_true(whole: Whole, length: int) -> None:
-    """One byte less or more than was announced is no object."""
+    """T28: one byte less or more than was announced is no object."""
     head, parts = framed(whole, length=length)
     assert (await whole.ask(head, b"".join(parts))).status == 400
     assert whole.stored("/real/team/k") is None
@@ -139,7 +139,7 @@ async def test_chk_4_the_decoded_length_must_be_true(whole: Whole, length: int) 
 @pytest.mark.parametrize("end", ["fin", "rst"])
 @pytest.mark.parametrize("form", ["plain", "framed"])
 async def test_chk_11_a_short_body_is_never_stored(whole: Whole, end: str, form: str) -> None:
-    """A client that leaves in the middle: the upstream is cut off within a second (AIO-18)."""
+    """T34: a client that leaves in the middle: the upstream is cut off within a second (AIO-18)."""
     if form == "plain":
         body = b"x" * 400_000
         head, length = whole.client().head("PUT", "/data/k", payload=sha(body)), len(body)
@@ -175,7 +175,7 @@ async def test_chk_11_a_short_body_is_never_stored(whole: Whole, end: str, form:
     ids=lambda pair: pair[0],
 )
 async def test_sig_3_an_unsigned_amz_header_is_refused(whole: Whole, pair: tuple[str, str]) -> None:
-    """What nobody signed does not ride along, in a header or beside a link."""
+    """T5: what nobody signed does not ride along, in a header or beside a link."""
     head = whole.client().head("PUT", "/data/k", payload=sha(b"x"))
     assert (await whole.ask(head, b"x", pair)).status in (400, 403)
     link = whole.client().link("PUT", "/data/k")
@@ -185,7 +185,7 @@ async def test_sig_3_an_unsigned_amz_header_is_refused(whole: Whole, pair: tuple
 
 @pytest.mark.parametrize("other", ["same", "different"])
 async def test_sig_20_a_doubled_header_is_refused(whole: Whole, other: str) -> None:
-    """Each header that is signed, sent twice: never is one of them chosen."""
+    """T7: each header that is signed, sent twice: never is one of them chosen."""
     head = whole.client().head("PUT", "/data/k", payload=sha(b"x"))
     for name, value in head.headers:
         again = value if other == "same" else value + "1"
@@ -195,7 +195,7 @@ async def test_sig_20_a_doubled_header_is_refused(whole: Whole, other: str) -> N
 
 
 async def test_sig_2_two_proofs_are_refused(whole: Whole) -> None:
-    """A signature in the query beside anything in Authorization."""
+    """T3: a signature in the query beside anything in Authorization."""
     link = whole.client().link("GET", "/data/k")
     signed = whole.client().head("GET", "/data/k")
     header = next(v for n, v in signed.headers if n == "authorization")
@@ -206,7 +206,7 @@ async def test_sig_2_two_proofs_are_refused(whole: Whole) -> None:
 
 
 async def test_pre_4_a_link_is_good_for_what_it_says(whole: Whole) -> None:
-    """Another method, an added parameter, a doubled or missing one, a long life: all refused."""
+    """T17, T18, T19: another method, an added parameter, a doubled or missing one, a long life: all refused."""
     await whole.signed("PUT", "/data/k", b"old")
     link = whole.client().link("GET", "/data/k")
     assert (await whole.ask(link)).body == b"old"
@@ -226,7 +226,7 @@ async def test_pre_4_a_link_is_good_for_what_it_says(whole: Whole) -> None:
 
 
 async def test_exp_1_a_stranger_is_refused_before_the_body_is_invited(whole: Whole) -> None:
-    """Unknown key and wrong secret with 5 GiB to come: 403, no 100 Continue, no upstream."""
+    """T1, T2: unknown key and wrong secret with 5 GiB to come: 403, no 100 Continue, no upstream."""
     stranger = Credentials(access_key_id="NOBODYKEY", secret=Secret("x" * 40))
     forger = Credentials(access_key_id="WRITERKEY", secret=Secret("x" * 40))
     for who in (stranger, forger):
@@ -269,7 +269,7 @@ async def test_exp_1_who_may_is_invited(whole: Whole) -> None:
     ],
 )
 async def test_pth_3_13_14_paths_that_climb_or_lie_are_refused(whole: Whole, target: str) -> None:
-    """Signed by somebody who may write: still refused before anything else is done."""
+    """T39, T40: signed by somebody who may write: still refused before anything else is done."""
     for method, body in (("GET", b""), ("PUT", b"x")):
         head = whole.client().head(method, target, payload=sha(body))
         reply = await whole.ask(head, body)
@@ -303,7 +303,7 @@ async def test_pth_1_awkward_keys_round_trip(whole: Whole, key: str) -> None:
 async def test_ops_1_unknown_shapes_are_refused(
     whole: Whole, method: str, target: str, query: list[tuple[str, str]]
 ) -> None:
-    """A query nobody knows never falls back to the operation without it."""
+    """T44: a query nobody knows never falls back to the operation without it."""
     reply = await whole.signed(method, target, query=query)
     assert reply.status in (400, 405, 501), reply
     assert whole.upstream.seen == []

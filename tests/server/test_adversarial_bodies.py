@@ -27,6 +27,12 @@ async def whole(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
 
 
 both_switches = pytest.mark.parametrize("whole", ["passthrough", "decode"], indirect=True)
+where_frames_are_opened = pytest.mark.parametrize(
+    ("whole", "signed"),
+    [("passthrough", True), ("decode", True), ("decode", False)],
+    indirect=["whole"],
+)
+"""Frames that nobody signed pass as they are where the upstream reads them itself."""
 FORMS = ["signed", "signed-trailer", "unsigned-trailer"]
 SMALL = (b"first chunk", b"2", b"the third\r\n0\r\n\r\n")
 
@@ -180,3 +186,51 @@ async def test_fwd_5_of_two_who_create_one_wins(whole: Whole) -> None:
             await connection.send(head, body, ("if-none-match", "*"))
         replies = [await connection.reply("PUT") for connection in connections]
         assert sorted(reply.status for reply in replies) == [200, 412], turn
+
+
+SUM = crc(OBJECT).encode()
+TRAILERS = {
+    "not announced": b"x-amz-checksum-sha256:AAAA\r\n",
+    "announced and absent": b"",
+    "two": b"x-amz-checksum-crc32:%b\r\nx-amz-meta-x:1\r\n" % SUM,
+    "the same twice": b"x-amz-checksum-crc32:%b\r\n" % SUM * 2,
+    "no colon": b"x-amz-checksum-crc32\r\n",
+    "empty": b"x-amz-checksum-crc32:\r\n",
+    "too long": b"x-amz-checksum-crc32:" + b"A" * 100_000 + b"\r\n",
+    "another case and value": b"X-Amz-Checksum-CRC32:AAAAAA==\r\n",
+}
+
+
+@pytest.mark.parametrize("whole", ["decode"], indirect=True)
+@pytest.mark.parametrize("how", TRAILERS)
+async def test_chk_10_a_trailer_is_what_was_announced(whole: Whole, how: str) -> None:
+    """T27: no other name, none missing, none twice; else there is no object."""
+    head, parts = framed(whole, signed=False, trailer=crc(OBJECT))
+    reply = await whole.ask(head, b"".join([*parts[:-2], TRAILERS[how], b"\r\n"]))
+    assert reply.status in (400, 403), reply
+    assert whole.upstream.objects == {}
+
+
+@where_frames_are_opened
+@pytest.mark.parametrize(
+    "size",
+    [b"0x2000", b"2_000", b" 2000", b"2000 ", b"-1", b"+2000", b"", b"00000000000002000", b"g", "\u0662000".encode()],
+)  # fmt: skip
+async def test_chk_5_a_size_is_hexadecimal_digits(whole: Whole, signed: bool, size: bytes) -> None:
+    """T29: as Python's `int` would take it, and as nobody should."""
+    head, parts = framed(whole, signed=signed, trailer=None if signed else crc(OBJECT))
+    assert parts[0].startswith(b"2000")
+    reply = await whole.ask(head, b"".join([size + parts[0][4:], *parts[1:]]))
+    assert reply.status in (400, 403), reply
+    assert whole.upstream.objects == {}
+
+
+@where_frames_are_opened
+async def test_chk_5_a_chunk_line_has_an_end(whole: Whole, signed: bool) -> None:
+    """T29: ten KiB of extension, and a line feed alone."""
+    head, parts = framed(whole, signed=signed, trailer=None if signed else crc(OBJECT))
+    line, _, rest = parts[0].partition(b"\r\n")
+    for first in (line + b";" + b"x" * 10_240 + b"\r\n" + rest, line + b"\n" + rest):
+        reply = await whole.ask(head, b"".join([first, *parts[1:]]))
+        assert reply.status in (400, 403), reply
+        assert whole.upstream.objects == {}

@@ -405,3 +405,55 @@ async def test_sig_19_without_a_hash_there_is_no_body(whole: Whole) -> None:
     reply = await whole.ask(whole.client().head("PUT", "/data/k", payload=EMPTY_HASH), b"x")
     assert (reply.status, reply.code) == (400, "XAmzContentSHA256Mismatch")
     assert whole.stored("/real/team/k") == b"object"
+
+
+async def test_sig_2_a_cookie_beside_a_signature_changes_nothing(whole: Whole) -> None:
+    """T4: whoever's it is: the signer's rights count, and only those."""
+    cookie = ("cookie", "session=somebody; __Host-session=somebody")
+    assert (await accepted(whole, plus(whole.client(READER).head("GET", "/data/k"), cookie))).body
+    whole.upstream.seen.clear()
+    head = whole.client(READER).head("PUT", "/data/k", payload=sha(b"x"))
+    await refused(whole, plus(head, cookie, ("x-gateway-csrf", "1"), ("sec-fetch-site", "same-origin")), b"x")  # fmt: skip
+
+
+async def test_sig_3_fwd_2_what_need_not_be_signed_arrives_signed(whole: Whole) -> None:
+    """T6: unsigned type and precondition are taken, and the upstream can trust both."""
+    head = whole.client().head("PUT", "/data/new", payload=sha(b"x"))
+    await accepted(whole, plus(head, ("content-type", "text/x"), ("if-none-match", "*")), b"x")
+    (seen,) = whole.upstream.seen
+    signed = seen.header("authorization").partition("SignedHeaders=")[2].partition(",")[0]
+    assert {"content-type", "if-none-match"} <= set(signed.split(";"))
+    assert (seen.header("content-type"), seen.header("if-none-match")) == ("text/x", "*")
+
+
+async def test_sig_20_a_header_that_a_proxy_would_join_is_doubled(whole: Whole) -> None:
+    """T7: the same name with `_` for `-`, equal or not, beside the one that was signed."""
+    head = whole.client().head("PUT", "/data/k", [], [("content-type", "a/b")], sha(b"x"))
+    for name, value in head.headers:
+        if "-" in name:
+            for again in (value, value + "1"):
+                await refused(whole, plus(head, (name.replace("-", "_"), again)), b"x")
+
+
+@pytest.mark.parametrize("value", ["a   b", "a \t b", "", "gr\u00fc\u00df \U0001f600", "  a  ", "a,b", "=?UTF-8?Q?=C3=A9?="])  # fmt: skip
+async def test_sig_22_values_of_headers_are_what_they_are(whole: Whole, value: str) -> None:
+    """T13: runs of blanks, none, UTF-8: signed, proved and handed on without a change that matters."""
+    meta = [("x-amz-meta-v", value)]
+    await accepted(whole, whole.client().head("PUT", "/data/new", [], meta, sha(b"x")), b"x")
+    got = await accepted(whole, whole.client().head("GET", "/data/new"))
+    assert got.header("x-amz-meta-v").split() == value.split()
+
+
+async def test_pre_5_a_link_pinned_to_a_hash_takes_no_other_body(whole: Whole) -> None:
+    """T22: the object stays as it was; by the parameter, and by a header that was signed."""
+    links = [
+        whole.client().link("PUT", "/data/k", [("X-Amz-Content-Sha256", sha(b"good"))]),
+        whole.client().link("PUT", "/data/k", headers=[("x-amz-content-sha256", sha(b"good"))]),
+    ]
+    for link in links:
+        reply = await whole.ask(link, b"evil")
+        assert (reply.status, reply.code) == (400, "XAmzContentSHA256Mismatch")
+        assert whole.stored("/real/team/k") == b"object"
+    for link in links:
+        await accepted(whole, link, b"good")
+        assert whole.stored("/real/team/k") == b"good"

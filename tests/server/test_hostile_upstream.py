@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.verifying_upstream import Script, Seen, Wire
+from tests.server.verifying_upstream import Script, Seen, Stored, Wire
 from tests.server.whole_gateway import Whole, whole_gateway
 
 
@@ -36,7 +36,7 @@ def error(code: str) -> bytes:
 async def test_aio_16_a_dying_upstream_never_looks_whole(
     whole: Whole, short: int, framing: str
 ) -> None:
-    """After the head, in the middle, or one byte early: the client sees that something is missing."""
+    """T37: after the head, in the middle, or one byte early: the client sees that something is missing."""
     data = b"d" * 100_000
 
     async def dies(seen: Seen, wire: Wire) -> None:
@@ -53,7 +53,7 @@ async def test_aio_16_a_dying_upstream_never_looks_whole(
 
 
 async def test_exp_6_an_early_answer_reaches_the_client(whole: Whole) -> None:
-    """The upstream refuses after the head of an upload that would take hours."""
+    """T36: the upstream refuses after the head of an upload that would take hours."""
     whole.upstream.scripts.append(answers(403, "", error("AccessDenied")))
     head = whole.client().head("PUT", "/data/k", payload="UNSIGNED-PAYLOAD")
     connection = await whole.connect()
@@ -82,7 +82,7 @@ async def test_aio_18_a_client_that_leaves_is_felt_upstream(whole: Whole) -> Non
 
 
 async def test_fwd_3_hostile_headers_do_not_cross(whole: Whole) -> None:
-    """Cookies, CORS, redirects, server names and what is unknown stay behind."""
+    """T57: cookies, CORS, redirects, server names and what is unknown stay behind."""
     lines = (
         "set-cookie: a=b\r\naccess-control-allow-origin: *\r\nlocation: http://evil/\r\n"
         "x-amz-id-2: gossip\r\nserver: Upstream/1\r\nx-secret: 1\r\nstrict-transport-security: x\r\n"
@@ -106,7 +106,7 @@ async def test_fwd_3_hostile_headers_do_not_cross(whole: Whole) -> None:
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "RequestTimeTooSkewed", "InvalidAccessKeyId"])
 async def test_fwd_12_credentials_are_renewed_once(whole: Whole, code: str) -> None:
-    """The upstream's word about our signature: asked again once, then 503, never the client's code."""
+    """T56: the upstream's word about our signature: asked again once, then 503, never the client's code."""
     await whole.signed("PUT", "/data/k", b"v")
     whole.upstream.scripts.append(answers(403, "", error(code)))
     assert (await whole.signed("GET", "/data/k")).body == b"v"
@@ -119,7 +119,7 @@ async def test_fwd_12_credentials_are_renewed_once(whole: Whole, code: str) -> N
 
 @pytest.mark.parametrize("status", [301, 307])
 async def test_fwd_11_redirects_are_not_followed(whole: Whole, status: int) -> None:
-    """Neither followed nor passed on."""
+    """T55: neither followed nor passed on."""
     lines = "location: http://other.example/real/team/k\r\n"
     whole.upstream.scripts.append(answers(status, lines, error("PermanentRedirect")))
     reply = await whole.signed("GET", "/data/k")
@@ -130,7 +130,7 @@ async def test_fwd_11_redirects_are_not_followed(whole: Whole, status: int) -> N
 
 
 async def test_fwd_9_errors_speak_the_clients_names(whole: Whole) -> None:
-    """No bucket, key or sentence of the upstream reaches the client."""
+    """T54: no bucket, key or sentence of the upstream reaches the client."""
     whole.upstream.scripts.append(answers(404, "", error("NoSuchKey")))
     reply = await whole.signed("GET", "/data/k")
     assert (reply.status, reply.code) == (404, "NoSuchKey")
@@ -153,7 +153,7 @@ async def test_fwd_12_an_upstream_that_is_away_is_503(whole: Whole) -> None:
 
 
 async def test_aio_2_3_encoded_objects_cross_byte_for_byte(whole: Whole) -> None:
-    """What is stored compressed is given compressed, and HEAD tells the same length."""
+    """T35: what is stored compressed is given compressed, and HEAD tells the same length."""
     data = gzip.compress(b"text " * 1000)
     headers = [("content-encoding", "gzip"), ("content-type", "text/plain")]
     assert (await whole.signed("PUT", "/data/k.gz", data, headers=headers)).status == 200
@@ -255,3 +255,31 @@ async def test_fwd_13_interim_answers_have_an_end(whole: Whole) -> None:
     whole.upstream.scripts.append(endless)
     reply = await whole.signed("GET", "/data/k")
     assert reply.status in (502, 504), reply
+
+
+@pytest.mark.parametrize("how", ["upload", "copy", "download"])
+async def test_fwd_12_what_was_begun_is_not_sent_twice(whole: Whole, how: str) -> None:
+    """T38: a kept connection dies under the next request: once more without a body, never with one."""
+    whole.upstream.objects["/real/team/src"] = Stored(b"object", [])
+    begun = bytearray()
+
+    async def dies_at_the_second(seen: Seen, wire: Wire) -> None:
+        await wire.say(200, "", b"first")
+        begun.extend(await wire.reader.read(65536))
+        wire.cut()
+
+    whole.upstream.scripts.append(dies_at_the_second)
+    assert (await whole.signed("GET", "/data/first")).body == b"first"
+    if how == "upload":
+        reply = await whole.signed("PUT", "/data/k", b"x" * 1000)
+        assert reply.status == 503, reply
+        assert reply.header("retry-after")
+        assert whole.stored("/real/team/k") is None
+    elif how == "copy":
+        copy = [("x-amz-copy-source", "/data/src")]
+        reply = await whole.signed("PUT", "/data/k", headers=copy)
+        assert (reply.status, whole.stored("/real/team/k")) == (200, b"object")
+    else:
+        reply = await whole.signed("GET", "/data/src")
+        assert (reply.status, reply.body) == (200, b"object")
+    assert begun  # the connection was used once more

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -239,7 +240,7 @@ def verify_head(seen: Seen) -> tuple[bytes, str]:
         key = _hmac(key, part)
     path, _, query = seen.target.partition("?")
     pairs = sorted(p if "=" in p else p + "=" for p in query.split("&") if p)
-    lines = "".join(f"{name}:{' '.join(seen.header(name).split())}\n" for name in names)
+    lines = "".join(f"{name}:{re.sub(' +', ' ', seen.header(name).strip())}\n" for name in names)
     canonical = "\n".join(
         (
             seen.method,
