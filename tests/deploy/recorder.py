@@ -19,11 +19,17 @@ class Seen:
 
 
 class Recorder:
-    """An HTTP server that remembers; in front of moto, or as an application."""
+    """
+    An HTTP server that remembers; in front of moto, or as an application.
 
-    def __init__(self, forward: int | None = None) -> None:
+    With `forward` it passes requests on to that port; without, it answers every one with `headers`.
+    """
+
+    def __init__(
+        self, forward: int | None = None, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         self.seen: list[Seen] = []
-        recorder = self
+        recorder, extra = self, headers
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -35,14 +41,15 @@ class Recorder:
                 length = int(self.headers.get("content-length") or 0)
                 body = self.rfile.read(length)
                 if forward is None:
-                    status, headers, data = 200, [("Content-Type", "text/plain")], b"application"
+                    status, data = 200, b"application"
+                    answered = [("Content-Type", "text/plain"), *extra]
                 else:
-                    status, headers, data = self.carry(body)
+                    status, answered, data = self.carry(body)
                 self.send_response(status)
-                for name, value in headers:
+                for name, value in answered:
                     self.send_header(name, value)
                 if status not in (204, 304) and not any(
-                    n.lower() == "content-length" for n, _ in headers
+                    n.lower() == "content-length" for n, _ in answered
                 ):
                     self.send_header("Content-Length", str(len(data)))
                 self.end_headers()

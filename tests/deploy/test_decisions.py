@@ -335,6 +335,64 @@ def test_log_5_each_request_behind_nginx_has_its_line_with_the_clients_address(w
     assert line["notes"] == "check" and line["peer"] == "127.0.0.1"
 
 
+HOSTILE = (
+    ("X-Accel-Redirect", "/-/check"),
+    ("X-Accel-Expires", "3600"),
+    ("X-Accel-Limit-Rate", "1"),
+    ("Set-Cookie", "__Host-session=theirs"),
+    ("Content-Security-Policy", "script-src *"),
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Credentials", "true"),
+    ("Service-Worker-Allowed", "/"),
+    ("Refresh", "0; url=https://evil.example/"),
+    ("Link", "<https://evil.example/x.css>; rel=stylesheet"),
+    ("Clear-Site-Data", '"*"'),
+    ("Strict-Transport-Security", "max-age=0"),
+)
+
+
+@pytest.mark.parametrize("conf", ["move.conf", "x-accel.conf"])
+def test_web_4_a_storage_tells_neither_nginx_nor_the_browser_what_to_do(conf, tmp_path):
+    """Though nginx talks to it without the gateway in between."""
+    storage = Recorder(headers=HOSTILE)
+    more = "offload: x-accel\n  offload_min_size: 1" if conf == "x-accel.conf" else ""
+    try:
+        with (
+            running.gateway(
+                tmp_path / "gateway", f"http://127.0.0.1:{storage.port}", more=more
+            ) as gateway,
+            running.nginx(
+                tmp_path / "nginx",
+                conf,
+                {"server 127.0.0.1:8080;": f"server 127.0.0.1:{gateway.port};"},
+            ) as url,
+        ):
+            status, headers, body = get(url, "/backups/a")
+    finally:
+        storage.close()
+
+    assert (status, body) == (200, b"application")
+    assert len(storage.seen) == 1
+    hidden = {name.lower() for name, _ in HOSTILE} - {"content-security-policy"}
+    assert not hidden & headers.keys()
+    assert headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    "target", ["/_s3", "/%5fs3", "//_s3", "/x/../_s3", "/-/check", "/%2D%2Fcheck", "/./-/check"]
+)
+@pytest.mark.parametrize("mode", [*MODES, "app"])
+def test_prx_11_internal_locations_stay_internal(world, mode, target):
+    """Whatever their spelling: 404 by nginx, or refused as what is no bucket."""
+    world.storage.seen.clear()
+    status, headers, _ = get(getattr(world, mode), target)
+
+    if mode != "app":
+        assert status in (400, 404)
+    assert not any(name.startswith(("x-s3-", "x-auth-")) for name in headers)
+    assert world.storage.seen == []
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_sig_5_curl_signs_for_nginxs_host_and_port(world):
     """Host and port as the client signed them arrive unchanged."""
