@@ -105,8 +105,10 @@ def head_of(inbound: Inbound, proxies: Proxies) -> RequestHead:
     forwarded_host = None
     trusted = proxies.trusts(peer)
     if trusted:
-        secure = secure or headers.get("x-forwarded-proto", "") == "https"
-        forwarded_host = headers.get("x-forwarded-host")
+        # Said once: a proxy that adds its own behind a client's leaves two, and the first is the client's.
+        secure = secure or headers.all("x-forwarded-proto") == ["https"]
+        hosts = headers.all("x-forwarded-host")
+        forwarded_host = hosts[0] if len(hosts) == 1 else None
         peer = proxies.client(peer, headers.all("x-forwarded-for"))
     return RequestHead(
         method=read.method,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from gateway.message import Headers, RequestHead
-from gateway.server.middleware import Proxies, is_navigation, origin_of, same_origin
+from gateway.server.middleware import Proxies, head_of, is_navigation, origin_of, same_origin
 
 PUBLIC = "https://s3.example.com"
 
@@ -102,3 +104,29 @@ def test_the_origin_of_a_url_is_scheme_and_authority():
 def test_a_navigation_is_told_from_scripts_and_s3_clients(method, headers, browser):
     """Only somebody at a browser's address bar is sent to sign in."""
     assert is_navigation(head(method, **headers)) is browser
+
+
+@pytest.mark.parametrize(
+    ("peer", "protos", "hosts", "secure", "host"),
+    [
+        ("10.0.0.1", ["https"], ["s3.example.com"], True, "s3.example.com"),
+        ("10.0.0.1", ["https", "http"], ["evil.example", "s3.example.com"], False, None),
+        ("10.0.0.1", ["https, http"], [], False, None),
+        ("192.0.2.1", ["https"], ["s3.example.com"], False, None),
+    ],
+)
+def test_prx_1_what_is_forwarded_twice_is_not_believed(peer, protos, hosts, secure, host):
+    """Of two values the first is the client's own."""
+    pairs = [(b"x-forwarded-proto", one) for one in protos]
+    pairs += [(b"x-forwarded-host", one) for one in hosts]
+    request = SimpleNamespace(
+        version=(1, 1),
+        raw_headers=[(name, value.encode()) for name, value in pairs],
+        remote=peer,
+        transport=None,
+        method="GET",
+        raw_path="/",
+    )
+    head = head_of(request, Proxies(["10.0.0.0/8"]))
+
+    assert (head.secure, head.forwarded_host) == (secure, host)
