@@ -9,6 +9,7 @@ gateway or beside the page. Signatures are not looked at.
 from __future__ import annotations
 
 import asyncio
+import base64
 import bisect
 import hashlib
 import json
@@ -80,6 +81,8 @@ class Upload:
     key: str
     headers: dict[str, str]
     parts: dict[int, Stored] = field(default_factory=dict)
+    sums: dict[int, str] = field(default_factory=dict)
+    """SHA-256 of each part, as it was sent."""
 
     def joined(self) -> Stored:
         """The object that its parts make; without a body where one of them has none."""
@@ -391,8 +394,11 @@ class FakeS3:
             if "x-amz-copy-source" in seen.headers:
                 return self._part_copied(request, seen, upload, number)
             body = await plain(request)
+            if not sound(seen, body):
+                return self._error(request, 400, "BadDigest")
             upload.parts[number] = whole(body)
-            return web.Response(headers={"ETag": upload.parts[number].etag})
+            upload.sums[number] = seen.headers.get(SHA256, "")
+            return web.Response(headers={"ETag": upload.parts[number].etag, **echoed(seen)})
         if "tagging" in query:
             text = (await plain(request)).decode()
             pairs = re.findall(r"<Key>([^<]*)</Key><Value>([^<]*)</Value>", text)
@@ -406,7 +412,9 @@ class FakeS3:
             await request.read()
             return self._error(request, 412, "PreconditionFailed")
         if upload is not None:
-            await request.read()
+            told = re.findall(r"<ChecksumSHA256>([^<]*)<", (await plain(request)).decode())
+            if told != [upload.sums[n] for n in sorted(upload.parts) if upload.sums.get(n)]:
+                return self._error(request, 400, "InvalidPart")
             made = upload.joined()
             self.buckets[bucket][key] = made
             self._sorted.pop(bucket, None)
@@ -414,7 +422,7 @@ class FakeS3:
             return self._said(
                 request,
                 "CompleteMultipartUploadResult",
-                {"Bucket": bucket, "Key": key, "ETag": made.etag},
+                {"Bucket": bucket, "Key": key, "ETag": made.etag, **composite(told)},
             )
         if "x-amz-copy-source" in seen.headers:
             source = self._source(seen)
@@ -433,9 +441,12 @@ class FakeS3:
             return self._said(
                 request, "CopyObjectResult", {"ETag": made.etag, "LastModified": stamp(made)}
             )
-        self.put(bucket, key, await plain(request))
+        body = await plain(request)
+        if not sound(seen, body):
+            return self._error(request, 400, "BadDigest")
+        self.put(bucket, key, body)
         self.buckets[bucket][key].headers = kept
-        return web.Response(headers={"ETag": self.buckets[bucket][key].etag})
+        return web.Response(headers={"ETag": self.buckets[bucket][key].etag, **echoed(seen)})
 
     def _source(self, seen: Seen) -> Stored | str:
         """What a copy is made of, or the code of why there is none."""
@@ -477,6 +488,7 @@ class FakeS3:
                     "Size": part.length,
                     "ETag": part.etag,
                     "LastModified": "2026-11-24T10:00:00.000Z",
+                    **({"ChecksumSHA256": sum} if (sum := upload.sums.get(number)) else {}),
                 }
                 for number, part in sorted(upload.parts.items())
             ]
@@ -519,6 +531,26 @@ class FakeS3:
             await response.write(body[i : i + (1 << 18)])
             seen.sent += len(body[i : i + (1 << 18)])
         return response
+
+
+SHA256 = "x-amz-checksum-sha256"
+
+
+def sound(seen: Seen, body: bytes) -> bool:
+    """Whether a body has the checksum that came with it, if one did."""
+    digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    return seen.headers.get(SHA256, digest) == digest
+
+
+def echoed(seen: Seen) -> dict[str, str]:
+    return {SHA256: seen.headers[SHA256]} if SHA256 in seen.headers else {}
+
+
+def composite(sums: list[str]) -> dict[str, str]:
+    """The checksum of an object in parts: the hash of their hashes, and their number."""
+    joined = hashlib.sha256(b"".join(base64.b64decode(sum) for sum in sums)).digest()
+    whole = f"{base64.b64encode(joined).decode()}-{len(sums)}"
+    return {"ChecksumSHA256": whole} if sums else {}
 
 
 async def plain(request: web.Request) -> bytes:

@@ -52,28 +52,28 @@ export async function createUpload(bucket, key, headers, signal) {
 
 /** @param {string} bucket @param {string} key @param {string} uploadId @param {number} number @param {Blob} body @param {{signal?: AbortSignal, progress?: (sent: number) => void, headers?: Record<string, string>}} options */
 export async function putPart(bucket, key, uploadId, number, body, options) {
-  const reply = await send({ method: "PUT", url: objectUrl(bucket, key, { partNumber: number, uploadId }), body, ...options });
-  return reply.header("etag");
+  return send({ method: "PUT", url: objectUrl(bucket, key, { partNumber: number, uploadId }), body, ...options });
 }
 
-/** @param {string} bucket @param {string} key @param {string} uploadId @param {AbortSignal} [signal] @returns {Promise<{number: number, size: number, etag: string}[]>} */
+/** @param {string} bucket @param {string} key @param {string} uploadId @param {AbortSignal} [signal] @returns {Promise<{number: number, size: number, etag: string, sha256: string}[]>} */
 export async function listParts(bucket, key, uploadId, signal) {
   const parts = [];
   let marker;
   do {
     const { body } = await send({ url: objectUrl(bucket, key, { uploadId, "part-number-marker": marker }), headers: JSON_ANSWER, as: "json", signal });
     const result = answer(body);
-    for (const part of many(result.Parts ?? result.Part)) parts.push({ number: Number(part.PartNumber), size: Number(part.Size), etag: part.ETag });
+    for (const part of many(result.Parts ?? result.Part)) parts.push({ number: Number(part.PartNumber), size: Number(part.Size), etag: part.ETag, sha256: part.ChecksumSHA256 ?? "" });
     marker = String(result.IsTruncated) === "true" ? result.NextPartNumberMarker : undefined;
   } while (marker);
   return parts;
 }
 
-/** @param {string} bucket @param {string} key @param {string} uploadId @param {{number: number, etag: string}[]} parts @param {{headers?: Record<string, string>, signal?: AbortSignal}} options */
-export function complete(bucket, key, uploadId, parts, { headers, signal }) {
-  const rows = parts.map(({ number, etag }) => element("Part", element("PartNumber", String(number)), element("ETag", escape(etag))));
+/** @param {string} bucket @param {string} key @param {string} uploadId @param {{number: number, etag: string, sha256: string}[]} parts @param {{headers?: Record<string, string>, signal?: AbortSignal}} options @returns {Promise<string>} the checksum that the storage gives the object, "" where it gives none */
+export async function complete(bucket, key, uploadId, parts, { headers, signal }) {
+  const rows = parts.map(({ number, etag, sha256 }) => element("Part", element("PartNumber", String(number)), element("ETag", escape(etag)), sha256 && element("ChecksumSHA256", escape(sha256))));
   const body = element("CompleteMultipartUpload", ...rows);
-  return send({ method: "POST", url: objectUrl(bucket, key, { uploadId }), headers: { "Content-Type": "application/xml", ...headers }, body, as: "document", signal });
+  const reply = await send({ method: "POST", url: objectUrl(bucket, key, { uploadId }), headers: { "Content-Type": "application/xml", ...headers }, body, as: "document", signal });
+  return text(reply.body, "ChecksumSHA256");
 }
 
 /** @param {string} bucket @param {string} key @param {string} uploadId */

@@ -46,6 +46,8 @@ export class Upload {
     this.completionSent = false;
     /** Whether If-None-Match can be used: some servers answer 501. */
     this.conditional = true;
+    /** Whether bodies carry their SHA-256 (UI-57). */
+    this.checked = Boolean(globalThis.crypto?.subtle);
     /** @type {AbortController | null} */
     this.running = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -141,11 +143,11 @@ function run(upload, name) {
 export async function remember(upload) {
   if (!upload.uploadId || !upload.file) return;
   upload.fingerprint ||= await fingerprint(upload.file).catch(() => `date:${upload.lastModified}`);
-  const { id, bucket, key, size, lastModified, type, partSize, uploadId } = upload;
+  const { id, bucket, key, size, lastModified, type, partSize, uploadId, checked } = upload;
   if (ENDED.has(upload.phase) && upload.phase !== "failed") return;
   hold(upload);
   upload.kept = true;
-  await keep("uploads", { id, owner: upload.owner, bucket, key, size, lastModified, type, partSize, uploadId, fingerprint: upload.fingerprint });
+  await keep("uploads", { id, owner: upload.owner, bucket, key, size, lastModified, type, partSize, uploadId, checked, fingerprint: upload.fingerprint });
 }
 
 /** One tab owns an upload: it holds a lock of that name as long as the page lives. @param {Upload} upload */
@@ -269,7 +271,7 @@ async function recall(person) {
   const group = /** @type {Group} */ ({ id: "recalled", bucket: "", prefix: "", decision: "ask", reading: false, left: 0, folded: false });
   const found = rows.map((row) => {
     const upload = new Upload({ ...group, bucket: row.bucket }, row.key, null);
-    Object.assign(upload, row, { kept: true });
+    Object.assign(upload, { checked: false }, row, { kept: true });
     upload.state.value = orphan();
     return upload;
   });

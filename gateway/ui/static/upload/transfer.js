@@ -7,6 +7,7 @@ import { may } from "../model/session.js";
 import * as s3 from "../s3/client.js";
 import { another, base, parent } from "../s3/names.js";
 import { isAbort } from "../s3/send.js";
+import { announced, compare, compareWhole, summed } from "./checksum.js";
 import { SMALLEST_PART, WHOLE_BELOW, missingParts, partSize } from "./machine.js";
 import { remember } from "./queue.js";
 
@@ -119,12 +120,12 @@ function eventOf(error, upload) {
   if (failure.code === "NoSuchUpload") return { type: "gone" };
   if (failure.status === 401) return { type: "pause", by: "session" };
   if (failure.status === 413) return smaller(upload, failure);
-  if (failure.status === 501 && upload.conditional) {
-    upload.conditional = false;
+  if (failure.status === 501 && (upload.conditional || upload.checked)) {
+    upload.conditional = upload.checked = false;
     return { type: "fault", retryAfter: 0, chance: 0, reason };
   }
   if (failure.status === 429 || failure.code === "SlowDown") throttle.slow();
-  if (failure.transient) return { type: "fault", retryAfter: failure.retryAfter, chance: Math.random(), reason };
+  if (failure.transient || failure.code === "BadDigest") return { type: "fault", retryAfter: failure.retryAfter, chance: Math.random(), reason };
   return { type: "refused", reason };
 }
 
@@ -183,28 +184,31 @@ const condition = (upload) => (upload.conditional && upload.state.peek().decisio
 async function sendWhole(upload, tell, signal) {
   if (!(await throttle.enter(signal))) return;
   try {
-    await s3.put(upload.bucket, upload.key, slice(upload, 0, upload.size), {
-      headers: { "Content-Type": upload.type, ...condition(upload) },
+    const body = slice(upload, 0, upload.size);
+    const sum = await summed(upload, body);
+    const reply = await s3.put(upload.bucket, upload.key, body, {
+      headers: { "Content-Type": upload.type, ...sum, ...condition(upload) },
       signal,
       progress: (sent) => (upload.bytes = Math.min(sent, upload.size)),
     });
+    compare(reply, sum);
   } finally {
     throttle.leave();
   }
   tell({ type: "completed" });
 }
 
-/** A piece of the file as it is on disk; never read into memory here. @param {Upload} upload @param {number} from @param {number} to */
+/** A piece of the file as it is on disk; read into memory for its checksum alone, a part at a time. @param {Upload} upload @param {number} from @param {number} to */
 const slice = (upload, from, to) => /** @type {File} */ (upload.file).slice(from, to, upload.type);
 
 /** @param {Upload} upload @param {Tell} tell @param {AbortSignal} signal */
 async function sendParts(upload, tell, signal) {
   upload.partSize ||= partSize(upload.size);
-  /** @type {{number: number, size: number, etag: string}[]} */
+  /** @type {Awaited<ReturnType<typeof s3.listParts>>} */
   let done = [];
   if (upload.uploadId) done = await s3.listParts(upload.bucket, upload.key, upload.uploadId, signal);
   else {
-    upload.uploadId = await s3.createUpload(upload.bucket, upload.key, { "Content-Type": upload.type }, signal);
+    upload.uploadId = await s3.createUpload(upload.bucket, upload.key, { "Content-Type": upload.type, ...announced(upload) }, signal);
     await remember(upload);
   }
   const missing = missingParts(upload.size, upload.partSize, done);
@@ -221,13 +225,17 @@ async function sendParts(upload, tell, signal) {
       if (!(await throttle.enter(signal))) return;
       const { number, from, to } = part;
       try {
-        await s3.putPart(upload.bucket, upload.key, upload.uploadId, number, slice(upload, from, to), {
+        const body = slice(upload, from, to);
+        const sum = await summed(upload, body);
+        const reply = await s3.putPart(upload.bucket, upload.key, upload.uploadId, number, body, {
+          headers: sum,
           signal,
           progress: (sent) => {
             flying.set(number, Math.min(sent, to - from));
             count();
           },
         });
+        compare(reply, sum);
         finished += to - from;
       } finally {
         flying.delete(number);
@@ -251,7 +259,8 @@ async function complete(upload, tell, signal) {
     return;
   }
   upload.completionSent = true;
-  await s3.complete(upload.bucket, upload.key, upload.uploadId, parts, { headers: condition(upload), signal });
+  const said = await s3.complete(upload.bucket, upload.key, upload.uploadId, parts, { headers: condition(upload), signal });
+  if (upload.checked) await compareWhole(said, parts);
   tell({ type: "completed" });
 }
 
