@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -117,16 +118,12 @@ def test_a_navigation_is_told_from_scripts_and_s3_clients(method, headers, brows
 )
 def test_prx_1_what_is_forwarded_twice_is_not_believed(peer, protos, hosts, secure, host):
     """Of two values the first is the client's own."""
-    pairs = [(b"x-forwarded-proto", one) for one in protos]
-    pairs += [(b"x-forwarded-host", one) for one in hosts]
-    request = SimpleNamespace(
-        version=(1, 1),
-        raw_headers=[(name, value.encode()) for name, value in pairs],
-        remote=peer,
-        transport=None,
-        method="GET",
-        raw_path="/",
+    pairs = [("x-forwarded-proto", one) for one in protos]
+    pairs += [("x-forwarded-host", one) for one in hosts]
+    inbound: Any = SimpleNamespace(
+        line=SimpleNamespace(peer=peer, secure=False),
+        read=SimpleNamespace(method="GET", target="/", headers=Headers(pairs), garbled=False),
     )
-    head = head_of(request, Proxies(["10.0.0.0/8"]))
+    head = head_of(inbound, Proxies(["10.0.0.0/8"]))
 
     assert (head.secure, head.forwarded_host) == (secure, host)
