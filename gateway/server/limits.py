@@ -21,12 +21,15 @@ from math import ceil
 from typing import Protocol, final
 
 from gateway import caches
+from gateway.caches import Cache
 from gateway.identity import Identity
 from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
 
 ACCOUNTS_MAX = 100_000  # identities remembered between their requests; about 20 MB
 RESERVE = 10  # of the places, one in so many is kept for identities below an equal share
+BELIEVED_MAX = 10_000  # proofs that were right where others failed
+BELIEVED_SECONDS = 3600.0  # how long that counts
 IPV6_HOST = 64  # bits of an IPv6 address that name one customer; the rest is theirs to choose
 
 
@@ -177,11 +180,16 @@ class Failures:
     """
     Wrong proofs from one address: guessing is slowed down, whoever is guessed at.
 
-    Asked before a proof is believed and told when it was wrong (KEY-6, KEY-8).
+    Asked before a proof is believed and told when it was wrong (KEY-6, KEY-8). Whoever was
+    believed at an address while others failed there goes on: behind one address may be a company,
+    or a proxy that nobody declared (DOS-3).
     """
 
     def __init__(self, settings: Settings) -> None:
         self._accounts = _Accounts("failures", ACCOUNTS_MAX)
+        self._believed: Cache[tuple[str, Hashable], bool] = Cache(
+            "believed", size=BELIEVED_MAX, seconds=BELIEVED_SECONDS
+        )
         self.replace(settings)
 
     def replace(self, settings: Settings) -> None:
@@ -190,12 +198,28 @@ class Failures:
 
     def check(self, peer: str | None, now: datetime) -> None:
         """Raises S3Error (SlowDown) while this address has failed too often."""
-        account = self._accounts.get(_address(peer))
-        if account is not None:
-            rate = self._most / 60
-            account.fill(now.timestamp(), rate, self._most)
-            if account.tokens < 1:
-                raise SlowDown("address", ceil((1 - account.tokens) / rate))
+        self.watched(peer, None, now)
+
+    def watched(self, peer: str | None, who: Hashable, now: datetime) -> bool:
+        """
+        Whether this address has failed lately. Raises S3Error (SlowDown) while that is too often.
+
+        `who` names the proof that is offered, where it is none that can be guessed: the key id of
+        a signature, not of a password.
+        """
+        address = _address(peer)
+        account = self._accounts.get(address)
+        if account is None:
+            return False
+        rate = self._most / 60
+        account.fill(now.timestamp(), rate, self._most)
+        if account.tokens < 1 and (who is None or self._believed.get((address, who)) is None):
+            raise SlowDown("address", ceil((1 - account.tokens) / rate))
+        return account.tokens < self._most
+
+    def believed(self, peer: str | None, who: Hashable) -> None:
+        """This proof was right, at an address where others fail."""
+        self._believed.put((_address(peer), who), True)
 
     def failed(self, peer: str | None, now: datetime) -> None:
         """A proof from this address was wrong."""

@@ -227,6 +227,24 @@ def test_key_6_guessing_is_slowed_down_by_address():
     failures.check("192.0.2.1", NOW + timedelta(seconds=21))
 
 
+def test_dos_3_who_was_believed_at_an_address_goes_on_while_others_fail_there():
+    """One broken program behind a company's address stops neither the others nor, for long, a new one."""
+    failures = Failures(Settings(failures_per_minute=3))
+    assert not failures.watched("192.0.2.1", "good", NOW)  # nobody has failed: nothing to remember
+    failures.failed("192.0.2.1", NOW)
+    assert failures.watched("192.0.2.1", "good", NOW)
+    failures.believed("192.0.2.1", "good")
+    for _ in range(2):
+        failures.failed("192.0.2.1", NOW)
+
+    failures.watched("192.0.2.1", "good", NOW)
+    for stranger in ("new", None):
+        with pytest.raises(SlowDown):
+            failures.watched("192.0.2.1", stranger, NOW)
+    failures.watched("192.0.2.1", "new", NOW + timedelta(seconds=21))
+    assert not failures.watched("192.0.2.1", "good", NOW + timedelta(minutes=2))
+
+
 def test_admitting_costs_microseconds():
     """A hundredfold of what it takes on a quiet machine would be a mistake in the algorithm."""
     limits = Limits(Settings(requests_per_second=1e9, concurrent=10, total=100))
