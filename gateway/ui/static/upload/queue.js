@@ -33,6 +33,8 @@ export class Upload {
     this.uploadId = "";
     this.partSize = 0;
     this.fingerprint = "";
+    /** Brings the file back after a reload, where the browser gave one. @type {FileSystemFileHandle | null} */
+    this.handle = null;
     /** Whether the browser's store has it. */
     this.kept = false;
     /** Facts of what is there already, for the conflict dialog. @type {{size: number, modified: string} | null} */
@@ -143,11 +145,11 @@ function run(upload, name) {
 export async function remember(upload) {
   if (!upload.uploadId || !upload.file) return;
   upload.fingerprint ||= await fingerprint(upload.file).catch(() => `date:${upload.lastModified}`);
-  const { id, bucket, key, size, lastModified, type, partSize, uploadId, checked } = upload;
+  const { id, bucket, key, size, lastModified, type, partSize, uploadId, checked, handle } = upload;
   if (ENDED.has(upload.phase) && upload.phase !== "failed") return;
   hold(upload);
   upload.kept = true;
-  await keep("uploads", { id, owner: upload.owner, bucket, key, size, lastModified, type, partSize, uploadId, checked, fingerprint: upload.fingerprint });
+  await keep("uploads", { id, owner: upload.owner, bucket, key, size, lastModified, type, partSize, uploadId, checked, handle, fingerprint: upload.fingerprint });
 }
 
 /** One tab owns an upload: it holds a lock of that name as long as the page lives. @param {Upload} upload */
@@ -188,12 +190,13 @@ export async function add(bucket, prefix, sources) {
   };
   let flushed = performance.now();
   try {
-    for await (const { path, file } of sources) {
+    for await (const { path, file, handle } of sources) {
       if (leftOut(path)) {
         group.left += 1;
         continue;
       }
       const upload = new Upload(group, prefix + path.normalize("NFC"), file);
+      upload.handle = handle ?? null;
       if (refusal) upload.state.value = { ...upload.state.peek(), phase: "failed", reason: refusal };
       fresh.push(upload);
       // The first starts at once; later ones in bunches, so that 50 000 names do not mean 50 000 repaints.
@@ -261,6 +264,15 @@ export async function choose(upload, file) {
   upload.lastModified = file.lastModified;
   dispatch(upload, { type: "file" });
   return "";
+}
+
+/** The file of an earlier page by its handle, with the person's leave; null without either. @param {Upload} upload @returns {Promise<File | null>} */
+export async function again(upload) {
+  const handle = /** @type {any} */ (upload.handle);
+  if (!handle) return null;
+  const right = { mode: "read" };
+  const granted = (await handle.queryPermission(right)) === "granted" || (await handle.requestPermission(right)) === "granted";
+  return granted ? handle.getFile().catch(() => null) : null;
 }
 
 /** Unfinished uploads of an earlier page, unless another tab has them. @param {string} person */

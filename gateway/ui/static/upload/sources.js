@@ -2,7 +2,7 @@
  * Drops, pickers and pastes as lazy streams of {path, file}: the first file is given before the last name is read.
  */
 
-/** @typedef {{path: string, file: File}} Source */
+/** @typedef {{path: string, file: File, handle?: FileSystemFileHandle | null}} Source */
 
 const LEFT_OUT = new Set([".DS_Store", "Thumbs.db", "desktop.ini"]);
 
@@ -19,16 +19,24 @@ export async function* fromFiles(files) {
  * @param {DataTransfer} transfer @returns {AsyncGenerator<Source>}
  */
 export function fromTransfer(transfer) {
-  const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
-  return walk(entries);
+  const items = [...transfer.items].filter((item) => item.kind === "file");
+  const handles = items.map(handleOf);
+  return walk(items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile()), handles);
 }
 
-/** @param {(FileSystemEntry | File | null)[]} entries @returns {AsyncGenerator<Source>} */
-async function* walk(entries) {
-  for (const entry of entries) {
+/** What brings a dropped file back after a reload, where the browser gives it (UI-56). @param {DataTransferItem} item @returns {Promise<FileSystemFileHandle | null>} */
+async function handleOf(item) {
+  const handle = await /** @type {any} */ (item).getAsFileSystemHandle?.().catch(() => null);
+  return handle?.kind === "file" ? handle : null;
+}
+
+/** @param {(FileSystemEntry | File | null)[]} entries @param {Promise<FileSystemFileHandle | null>[]} [handles] of the same order @returns {AsyncGenerator<Source>} */
+async function* walk(entries, handles = []) {
+  for (const [i, entry] of entries.entries()) {
     if (!entry) continue;
-    if (entry instanceof File) yield { path: entry.name, file: entry };
-    else if (entry.isFile) yield { path: entry.fullPath.replace(/^\//, ""), file: await fileOf(/** @type {FileSystemFileEntry} */ (entry)) };
+    const handle = await handles[i];
+    if (entry instanceof File) yield { path: entry.name, file: entry, handle };
+    else if (entry.isFile) yield { path: entry.fullPath.replace(/^\//, ""), file: await fileOf(/** @type {FileSystemFileEntry} */ (entry)), handle };
     else yield* walkFolder(/** @type {FileSystemDirectoryEntry} */ (entry));
   }
 }

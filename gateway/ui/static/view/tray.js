@@ -10,7 +10,7 @@ import * as jobs from "../model/jobs.js";
 import { base, display } from "../s3/names.js";
 import { ENDED, RUNNING } from "../upload/machine.js";
 import { conflicts, pace, phases, sentTotal, share, summary, uploads } from "../upload/board.js";
-import { cancelAll, choose, clearEnded, decide, dispatch, leftOutNames, pauseAll, report, resumeAll, retryFailed } from "../upload/queue.js";
+import { again, cancelAll, choose, clearEnded, decide, dispatch, leftOutNames, pauseAll, report, resumeAll, retryFailed } from "../upload/queue.js";
 import { Copy } from "./copy.js";
 import { Conflict } from "./dialogs/conflict.js";
 import { toast } from "./toasts.js";
@@ -30,6 +30,17 @@ const Bar = ({ part, label, kind = "" }) => html`
 
 /** @param {{icon: string, label: string, run: () => void}} props */
 const Control = ({ icon, label, run }) => html`<button class="icon-button small" aria-label=${label} title=${label} onClick=${run}><${Icon} name=${icon} /></button>`;
+
+/** Goes on with the file that the browser still knows; else it has to be chosen. @param {Upload} upload */
+async function goOn(upload) {
+  const file = await again(upload);
+  if (!file) {
+    pickSame(upload);
+    return;
+  }
+  const words = await choose(upload, file);
+  if (words) toast(words, { kind: "error" });
+}
 
 /** @param {Upload} upload */
 function pickSame(upload) {
@@ -67,7 +78,7 @@ function UploadRow({ upload, top }) {
         ${["waiting", "checking", "uploading", "completing", "retrying"].includes(phase) && html`<${Control} icon="pause" label=${`Pause ${name}`} run=${send({ type: "pause", by: "person" })} />`}
         ${phase === "paused" && by !== "owner" && html`<${Control} icon="play" label=${`Resume ${name}`} run=${send({ type: "resume", by: "person" })} />`}
         ${(phase === "failed" || phase === "cancelled") && upload.file && html`<${Control} icon="retry" label=${`Retry ${name}`} run=${send({ type: "retry" })} />`}
-        ${phase === "orphaned" && html`<button class="button small" onClick=${() => pickSame(upload)}>Choose file</button>`}
+        ${phase === "orphaned" && html`<button class="button small" onClick=${() => goOn(upload)}>${upload.handle ? "Resume" : "Choose file"}</button>`}
         ${!ENDED.has(phase) && html`<${Control} icon="close" label=${`Cancel ${name}`} run=${send({ type: "cancel" })} />`}
       </span>
     </li>
