@@ -24,7 +24,7 @@ from gateway.policy.load import Compiled, Names, compile_policy
 from gateway.policy.match import Keeper, index_of
 from gateway.policy.model import Policy
 from gateway.policy.questions import run_tests
-from gateway.s3.request import Hosts
+from gateway.s3.hosts import Hosts
 
 ANY_HOST = "*"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")

@@ -33,6 +33,7 @@ from gateway.policy.model import (
     Rule,
 )
 from gateway.policy.patterns import Pattern
+from gateway.s3.objects import ObjectName
 from gateway.s3.operations import (
     ACTIONS,
     OPERATIONS,
@@ -40,7 +41,6 @@ from gateway.s3.operations import (
     On,
     Requirement,
 )
-from gateway.s3.request import ObjectName
 
 # A decision in words
 

@@ -14,8 +14,8 @@ from gateway.policy.match import CLAIM, TEMPLATE
 from gateway.policy.model import Question
 from gateway.policy.patterns import is_pattern, name_pattern
 from gateway.s3 import names
+from gateway.s3.objects import ObjectName
 from gateway.s3.operations import ACTIONS, OPERATIONS, VERBS, VERSIONED, On, Operation
-from gateway.s3.request import ObjectName
 
 API_BUCKET = "api"
 _BUCKET_PATTERN = re.compile(r"[a-z0-9.*?-]{1,63}")

@@ -18,8 +18,9 @@ from gateway.identity import Identity
 from gateway.policy.patterns import Pattern, is_pattern, key_pattern, name_pattern
 from gateway.records import record
 from gateway.s3 import names
+from gateway.s3.objects import ObjectName
 from gateway.s3.operations import Requirement
-from gateway.s3.request import DeleteEntry, ObjectName, S3Request
+from gateway.s3.request import DeleteEntry, S3Request
 
 # Rules, as files say them
 

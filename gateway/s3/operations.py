@@ -18,7 +18,8 @@ from typing import final
 from gateway.records import record
 from gateway.s3 import headers
 from gateway.s3.errors import INVALID_ARGUMENT, INVALID_REQUEST, NOT_IMPLEMENTED, S3Error
-from gateway.s3.request import ObjectName, S3Request
+from gateway.s3.objects import ObjectName
+from gateway.s3.request import S3Request
 from gateway.s3.table import (
     ALIASES,
     OPERATIONS,

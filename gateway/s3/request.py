@@ -10,7 +10,7 @@ Sources: RFC 9112 section 3.2; https://docs.aws.amazon.com/AmazonS3/latest/userg
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import final
 
@@ -23,17 +23,16 @@ from gateway.s3.errors import (
     INVALID_BUCKET_NAME,
     INVALID_REQUEST,
     INVALID_URI,
-    KEY_TOO_LONG,
     MALFORMED_XML,
     Row,
     S3Error,
 )
+from gateway.s3.hosts import Hosts
 from gateway.s3.names import encode_path, encode_query
+from gateway.s3.objects import ObjectName, bad_source, checked_key, copy_source, key_refusal
 
 __all__ = [
     "DeleteEntry",
-    "Hosts",
-    "ObjectName",
     "S3Request",
     "encode_path",
     "encode_query",
@@ -107,70 +106,6 @@ _MAY_HOLD_CONTROLS = frozenset(
     }
 )
 """Where a page of a list is continued with what the last page said, controls and all (LST-7, LST-13)."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Hosts:
-    """The names by which clients reach the gateway (PTH-7)."""
-
-    path_style: frozenset[str] = frozenset()
-    """Host names without port, in lower case; empty: any name that is not virtual."""
-    virtual: tuple[str, ...] = ()
-    """Names whose subdomains are buckets; each is a path-style name itself."""
-    s3_only: frozenset[str] = frozenset()
-    """Where no page and no cookie is known."""
-    public_authority: str = ""
-    """Host and port of `server.public_url`, which clients may have signed (SIG-5)."""
-    _styles: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
-
-    def bucket(self, authority: str) -> str | None:
-        """The bucket that a Host header names; None for path style. Raises S3Error (InvalidRequest)."""
-        try:
-            return self._styles[authority]
-        except KeyError:
-            found = self._bucket(authority)
-        if len(self._styles) >= _STYLES_MAX:
-            self._styles.clear()
-        self._styles[authority] = found
-        return found
-
-    def _bucket(self, authority: str) -> str | None:
-        host = host_name(authority)
-        if host in self.path_style or host in self.virtual:
-            return None
-        for suffix in sorted(self.virtual, key=len, reverse=True):
-            if host.endswith("." + suffix):
-                return host[: -len(suffix) - 1]
-        if self.path_style:
-            raise S3Error(INVALID_REQUEST, "The Host header names none of this gateway's names.")
-        return None
-
-
-_STYLES_MAX = 1024  # remembered Host headers; a stranger may send any
-
-_HOST = re.compile(
-    r"(?P<name>(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
-    r"|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?"
-)
-
-
-def host_name(authority: str) -> str:
-    """A Host header's name in lower case, without port. Raises S3Error (InvalidRequest) (HTTP-4)."""
-    match = _HOST.fullmatch(authority.lower()) if len(authority) <= 300 else None
-    if match is None:
-        raise S3Error(INVALID_REQUEST, "The Host header is not a host name.")
-    return match["name"]
-
-
-@final
-@record(frozen=True, slots=True)
-class ObjectName:
-    """An object, or a bucket where the key is empty, in the client's names."""
-
-    bucket: str
-    key: str = ""
-    version: str | None = None
 
 
 @final
@@ -318,25 +253,6 @@ def _names(raw_path: str, virtual: str | None, method: str) -> tuple[str, str]:
     return bucket, checked_key(raw_key) if raw_key else ""
 
 
-def checked_key(raw: str) -> str:
-    """A key from its one encoding. Raises S3Error (InvalidURI, KeyTooLongError) (PTH-1, PTH-3)."""
-    if "%" not in raw and "." not in raw and len(raw) <= names.SURELY_SHORT:
-        return raw  # a target holds no controls
-    key = names.decode(raw)
-    if refusal := key_refusal(key):
-        raise S3Error(refusal)
-    return key
-
-
-def key_refusal(key: str) -> Row | None:
-    """Why nobody may use the key, whatever is granted; None where it may be used."""
-    if names.has_control(key):
-        return INVALID_URI
-    if "." in key and names.has_dot_segment(key):
-        return INVALID_URI
-    return KEY_TOO_LONG if names.is_too_long(key) else None
-
-
 # The headers
 
 
@@ -475,48 +391,8 @@ def _source_in(bucket: str, headers: Headers) -> ObjectName | None:
     """The source of a rename, which is a key of the same bucket (CPY-12)."""
     source = _source(headers, "x-amz-rename-source")
     if source is not None and (source.bucket != bucket or source.version is not None):
-        raise _bad_source("x-amz-rename-source")
+        raise bad_source("x-amz-rename-source")
     return source
-
-
-def copy_source(value: str, name: str = "x-amz-copy-source") -> ObjectName:
-    """
-    The object that x-amz-copy-source names: `[/]bucket/key[?versionId=v]`. Raises S3Error (InvalidArgument).
-
-    Cut at the first raw `?`, then decoded once: a key may hold an encoded "?versionId=", and what
-    is authorised here must be what the upstream copies (CPY-1).
-    """
-    path, mark, tail = value.partition("?")
-    path = path[1:] if path[:1] == "/" else path
-    try:
-        raw_bucket, slash, raw_key = path.partition("/")
-        if slash:
-            bucket, key = names.decode(raw_bucket), names.decode(raw_key)
-        else:  # CPY-2: all of it encoded, the separator too
-            whole = names.decode(path)
-            whole = whole[1:] if whole[:1] == "/" and value[:1] != "/" else whole
-            bucket, _, key = whole.partition("/")
-        version = _source_version(tail) if mark else None
-    except S3Error as error:
-        raise _bad_source(name) from error
-    if not key or not names.is_bucket_name(bucket) or key_refusal(key) or version == "":
-        raise _bad_source(name)
-    return ObjectName(bucket, key, version)
-
-
-def _source_version(tail: str) -> str:
-    """The value of the one parameter that may follow a source; "" where it is something else."""
-    name, _, value = tail.partition("=")
-    if name != "versionId" or "&" in value or "?" in value:
-        return ""
-    version = names.decode(value)
-    return "" if names.has_control(version) else version
-
-
-def _bad_source(name: str) -> S3Error:
-    return S3Error(
-        INVALID_ARGUMENT, f"{name} is not /bucket/key, URL-encoded once.", argument_name=name
-    )
 
 
 # DeleteObjects

@@ -19,7 +19,8 @@ from gateway.s3.answers import RenewCredentials, UpstreamRefusal, inbound, upstr
 from gateway.s3.errors import INVALID_ARGUMENT, INVALID_RANGE, NOT_IMPLEMENTED, S3Error
 from gateway.s3.mapping import Upstream, View
 from gateway.s3.names import encode, encode_path, encode_query
-from gateway.s3.request import ObjectName, S3Request
+from gateway.s3.objects import ObjectName
+from gateway.s3.request import S3Request
 from gateway.s3.table import Body, Level, Operation
 
 __all__ = [

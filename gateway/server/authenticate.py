@@ -20,7 +20,7 @@ from gateway.message import RequestHead
 from gateway.observe.metrics import REFUSED_PROOFS
 from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
-from gateway.s3.request import host_name
+from gateway.s3.hosts import host_name
 from gateway.server.middleware import SAFE_METHODS, cross_site, same_origin
 from gateway.sigv4.claims import claimed
 from gateway.sigv4.forms import claimed_form, verify_form

@@ -24,7 +24,7 @@ from gateway.observe.audit import AuditEvent
 from gateway.observe.tracing import bind
 from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
-from gateway.s3.request import host_name
+from gateway.s3.hosts import host_name
 from gateway.server import wire
 from gateway.server.browser import by_link, check_destination, guard, sandboxed
 from gateway.server.exchange import Exchange, Request

@@ -15,8 +15,10 @@ from gateway.message import Headers, RequestHead
 from gateway.policy.evaluate import decide, evaluate
 from gateway.policy.match import bind
 from gateway.policy.model import DenyRule, Entitlements, GrantRule, Match, Policy, Rule
+from gateway.s3.hosts import Hosts
+from gateway.s3.objects import ObjectName
 from gateway.s3.operations import OPERATIONS, VERBS, On, Requirement, resolve
-from gateway.s3.request import DeleteEntry, Hosts, ObjectName, parse
+from gateway.s3.request import DeleteEntry, parse
 from tests.policies import NOBODY, compiled, decided, may, one_grant, somebody
 
 READ, WRITE, LIST = VERBS["read"], VERBS["write"], VERBS["list"]

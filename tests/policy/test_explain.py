@@ -14,8 +14,8 @@ from gateway.identity import Statement
 from gateway.policy import explain, questions
 from gateway.policy.evaluate import judge
 from gateway.policy.match import bind
+from gateway.s3.objects import ObjectName
 from gateway.s3.operations import VERBS, On, Requirement
-from gateway.s3.request import ObjectName
 from tests.config.test_problems import parts
 from tests.policies import NOBODY, compiled, decided, one_grant, somebody
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.policy import language
+from gateway.s3.objects import ObjectName
 from gateway.s3.operations import ACTIONS, VERBS
-from gateway.s3.request import ObjectName
 
 
 @pytest.mark.parametrize(

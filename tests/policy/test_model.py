@@ -10,8 +10,8 @@ from gateway import errors
 from gateway.policy.language import question
 from gateway.policy.match import bind
 from gateway.policy.model import Grant, Outcome, RefusedGrant
+from gateway.s3.objects import ObjectName
 from gateway.s3.operations import On, Requirement
-from gateway.s3.request import ObjectName
 from tests.policies import one_grant, somebody
 
 

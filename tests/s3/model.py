@@ -11,7 +11,8 @@ from botocore.serialize import create_serializer
 from botocore.session import Session
 
 from gateway.message import Headers, RequestHead
-from gateway.s3.request import Hosts, S3Request, parse
+from gateway.s3.hosts import Hosts
+from gateway.s3.request import S3Request, parse
 
 HOSTS = Hosts(path_style=frozenset({"s3.example.com"}), virtual=("s3.example.com",))
 

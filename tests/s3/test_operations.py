@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.message import Headers, RequestHead
 from gateway.s3.errors import S3Error
+from gateway.s3.objects import ObjectName
 from gateway.s3.operations import (
     ACTIONS,
     ALIASES,
@@ -18,7 +19,7 @@ from gateway.s3.operations import (
     requirements,
     resolve,
 )
-from gateway.s3.request import ObjectName, parse, with_keys
+from gateway.s3.request import parse, with_keys
 from tests.s3 import model
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from gateway.message import Answer, Body, BytesBody, Headers, RequestHead, ResponseHead
 from gateway.s3.errors import S3Error
+from gateway.s3.hosts import Hosts
 from gateway.s3.operations import resolve
 from gateway.s3.post import SMALL_FORM, Upload, is_form, permitted, read_form
-from gateway.s3.request import Hosts, S3Request, parse
+from gateway.s3.request import S3Request, parse
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PUBLIC = "https://s3.example.com"

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from gateway.message import Answer, BytesBody, Headers, IterBody, Pairs, RequestHead, ResponseHead
+from gateway.s3.hosts import Hosts
 from gateway.s3.mapping import Upstream, View
 from gateway.s3.operations import resolve
-from gateway.s3.request import Hosts, S3Request, parse
+from gateway.s3.request import S3Request, parse
 
 HOSTS = Hosts(path_style=frozenset({"gw.example.com"}))
 PREFIX = "users/alice/"

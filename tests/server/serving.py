@@ -22,7 +22,7 @@ from gateway.identity import Identity, Proof, Secret
 from gateway.keyring import Keyring
 from gateway.message import RequestHead
 from gateway.observe.audit import AuditEvent
-from gateway.s3.request import Hosts
+from gateway.s3.hosts import Hosts
 from gateway.server.connection import Clients
 from gateway.server.exchange import Exchange, Request
 from gateway.server.front import write

@@ -24,7 +24,8 @@ from gateway.message import Headers, RequestHead
 from gateway.observe.audit import AuditEvent
 from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
-from gateway.s3.request import Hosts, parse
+from gateway.s3.hosts import Hosts
+from gateway.s3.request import parse
 from gateway.server.authenticate import Authenticator, loopback, session_cookie
 from gateway.server.exchange import Exchange
 from gateway.sessions.lifetime import Opened

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from gateway.identity import Credentials, Secret
 from gateway.message import Headers, RequestHead
-from gateway.s3.request import Hosts, S3Request, encode_query, parse
+from gateway.s3.hosts import Hosts
+from gateway.s3.request import S3Request, encode_query, parse
 from gateway.sigv4.sign import EMPTY_HASH, Signature, SigningKeys, presign, sign
 from gateway.sigv4.verify import Seal, claimed, verify
 

@@ -8,7 +8,8 @@ import pytest
 
 from gateway.message import Headers, RequestHead
 from gateway.s3.errors import S3Error
-from gateway.s3.request import Hosts, parse
+from gateway.s3.hosts import Hosts
+from gateway.s3.request import parse
 from gateway.sigv4.claims import Claimed, claimed
 from tests.sigv4.clients import GUEST, NOW, Client, aimed, instead, plus
 
