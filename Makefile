@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-ui test-real lint types docs bench bench-ui soak clients screenshots clean help
+.PHONY: demo test test-ui test-real lint types docs bench bench-ui soak clients image screenshots clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,10 @@ bench-ui: $(STAMP) ## the file browser's figures in Chromium, beside what each m
 
 clients: $(STAMP) ## every S3 client against the gateway: the table of docs/clients.md
 	$(BIN)/python -m tests.clients
+
+image: ## the container image, by docker or buildah
+	@if command -v docker >/dev/null; then docker build --tag s3-auth-gateway .; \
+	else buildah bud --format docker --tag s3-auth-gateway .; fi
 
 screenshots: $(STAMP) ## every page, light and dark, wide and narrow, into build/screenshots
 	$(BIN)/python -m tests.ui.screenshots
