@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Hashable
 from datetime import datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol
@@ -53,6 +54,10 @@ class Keys(Protocol):
 
 class Failures(Protocol):
     def check(self, peer: str | None, now: datetime) -> None: ...
+
+    def watched(self, peer: str | None, who: Hashable, now: datetime) -> bool: ...
+
+    def believed(self, peer: str | None, who: Hashable) -> None: ...
 
     def failed(self, peer: str | None, now: datetime) -> None: ...
 
@@ -100,7 +105,7 @@ class Authenticator:
     async def _signature(
         self, signed: Claimed, head: RequestHead, request: S3Request, ex: Exchange
     ) -> tuple[Proof, Seal]:
-        self._failures.check(head.peer, ex.now)
+        watched = self._failures.watched(head.peer, signed.key_id, ex.now)
         found = await self._keys.find(signed.key_id, signed.session_token, ex.now)
         try:
             seal = verify(
@@ -118,13 +123,15 @@ class Authenticator:
             raise
         assert found is not None  # verify refuses a key that was not found
         await self._refuse_revoked(found.proof, ex.now)
+        if watched:
+            self._failures.believed(head.peer, signed.key_id)
         self._used(found.proof, head, ex)
         return found.proof, seal
 
     async def form(self, head: RequestHead, form: Form, ex: Exchange) -> Proof:
         """Who signed this form's policy (SIG-17); no other proof is looked at. Raises S3Error."""
         signed = claimed_form(head, form.fields)
-        self._failures.check(head.peer, ex.now)
+        watched = self._failures.watched(head.peer, signed.key_id, ex.now)
         found = await self._keys.find(signed.key_id, signed.session_token, ex.now)
         secret = found.secret if found is not None else None
         try:
@@ -135,6 +142,8 @@ class Authenticator:
             raise
         assert found is not None  # verify_form refuses a key that was not found
         await self._refuse_revoked(found.proof, ex.now)
+        if watched:
+            self._failures.believed(head.peer, signed.key_id)
         self._used(found.proof, head, ex)
         return found.proof
 
@@ -173,7 +182,8 @@ class Authenticator:
                 )
 
     async def _bearer(self, head: RequestHead, token: str, ex: Exchange) -> Proof:
-        self._failures.check(head.peer, ex.now)
+        who = hash(token)  # the token itself is not kept for this
+        watched = self._failures.watched(head.peer, who, ex.now)
         try:
             proof = await self._bearers.verify_bearer(token, ex.now)
         except TokenError as bad:
@@ -187,6 +197,8 @@ class Authenticator:
         except ProviderError as away:
             raise S3Error(s3.SERVICE_UNAVAILABLE, away.sentence) from away
         await self._refuse_revoked(proof, ex.now)
+        if watched:
+            self._failures.believed(head.peer, who)
         return proof
 
     async def _basic(self, head: RequestHead, encoded: str, ex: Exchange) -> Proof:

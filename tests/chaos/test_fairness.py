@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.chaos.world import chaotic, recovers
 from tests.server.verifying_upstream import Script, Seen, Stored, Wire
-from tests.server.whole_gateway import READER, Reply, Whole
+from tests.server.whole_gateway import READER, WRITER, Reply, Whole
 
 TOTAL = 20  # requests at once; a tenth is kept for whoever holds less than an equal share
 FULL = (
@@ -99,6 +99,21 @@ async def test_dos_3_a_rate_is_each_identitys_own(tmp_path: Path) -> None:
         assert statuses == [200] * 5 + [503] * 5
         assert other.status == 200
         assert 1 <= int(last.header("retry-after")) <= 100
+
+
+async def test_dos_3_a_broken_program_stops_nobody_else_behind_its_address(tmp_path: Path) -> None:
+    """It tries a wrong secret without end; the others, with keys of their own, have been believed."""
+    limit = ("log: {level: error", "limits: {failures_per_minute: 10}\nlog: {level: error")
+    wrong = replace(WRITER, access_key_id="NOBODY")
+    async with chaotic(tmp_path, limit) as whole:
+        whole.upstream.objects["/real/team/k"] = Stored(b"v", [])
+        refused, served = [], []
+        for _ in range(30):
+            refused.append((await whole.signed("GET", "/data/k", credentials=wrong)).status)
+            served.append((await whole.signed("GET", "/data/k", credentials=READER)).status)
+
+        assert set(served) == {200}
+        assert refused.count(403) <= 12 and refused[-1] == 503
 
 
 async def test_dos_2_slow_clients_hold_connections_and_nothing_else(tmp_path: Path) -> None:

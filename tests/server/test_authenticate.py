@@ -56,7 +56,9 @@ class World:
         bearers = SimpleNamespace(verify_bearer=self._bearer)
         sessions = SimpleNamespace(open=self._open, revoked=self._revoked)
         failures = SimpleNamespace(
-            check=self._check, failed=lambda peer, _: self.failed.append(peer)
+            check=self._check,
+            watched=lambda peer, _, now: self._check(peer, now),
+            failed=lambda peer, _: self.failed.append(peer),
         )
         self.it = Authenticator(keys=keys, bearers=bearers, sessions=sessions, failures=failures, signing_keys=SigningKeys())  # fmt: skip
 
