@@ -30,8 +30,9 @@ HEAD = """\
 # Clients
 
 Each client was installed from its registry, unchanged, and run against a gateway process: with the
-keys of a service account, with a personal key and with temporary credentials, over HTTP and over
-TLS where the column *ways* says 6. How to set each one up stands in [Set up a client](clients-setup.md).
+keys of a service account (*s*), with a personal key (*p*) and with temporary credentials (*t*); the
+columns *http* and *https* say which of them were run over which. How to set each one up stands in
+[Set up a client](clients-setup.md).
 
 `make clients` runs it again.
 
@@ -71,14 +72,20 @@ def tables(results: Iterable[Result], versions: dict[str, str]) -> str:
     parts = []
     for server, clients in by_server.items():
         titles = " | ".join(TITLES[name] for name in OPERATIONS)
-        lines = [f"## Over {SERVERS[server]}", "", f"| client | version | ways | {titles} |"]
-        lines.append("|---" * (len(OPERATIONS) + 3) + "|")
+        lines = [f"## Over {SERVERS[server]}", "", f"| client | version | {" | ".join(TRANSPORTS)} | {titles} |"]
+        lines.append("|---" * (len(OPERATIONS) + 2 + len(TRANSPORTS)) + "|")
         for client, operations in clients.items():
             marks = " | ".join(mark(operations[name]) for name in OPERATIONS)
-            ways = {(o.credentials, o.transport) for each in operations.values() for o in each}
-            lines.append(f"| {client} | {versions.get(client, '')} | {len(ways)} | {marks} |")
+            ways = " | ".join(_ways(operations.values(), transport) for transport in TRANSPORTS)
+            lines.append(f"| {client} | {versions.get(client, '')} | {ways} | {marks} |")
         parts.append("\n".join([*lines, *_reasons(clients)]))
     return "\n\n".join(parts) + "\n"
+
+
+def _ways(operations: Iterable[Sequence[Result]], transport: str) -> str:
+    """The first letters of the credentials that were used over it."""
+    used = {one.credentials for each in operations for one in each if one.transport == transport}
+    return " ".join(kind[0] for kind in CREDENTIALS if kind in used)
 
 
 def _reasons(clients: dict[str, dict[str, list[Result]]]) -> list[str]:
