@@ -72,8 +72,8 @@ def tables(results: Iterable[Result], versions: dict[str, str]) -> str:
     parts = []
     for server, clients in by_server.items():
         titles = " | ".join(TITLES[name] for name in OPERATIONS)
-        lines = [f"## Over {SERVERS[server]}", "", f"| client | version | {" | ".join(TRANSPORTS)} | {titles} |"]
-        lines.append("|---" * (len(OPERATIONS) + 2 + len(TRANSPORTS)) + "|")
+        head = f"| client | version | {' | '.join(TRANSPORTS)} | {titles} |"
+        lines = [f"## Over {SERVERS[server]}", "", head, "|---" * (head.count("|") - 1) + "|"]
         for client, operations in clients.items():
             marks = " | ".join(mark(operations[name]) for name in OPERATIONS)
             ways = " | ".join(_ways(operations.values(), transport) for transport in TRANSPORTS)
