@@ -10,7 +10,7 @@ Sources: SHR-1, SHR-3, UI-35, UIS-9, WEB-3.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,12 +19,10 @@ from urllib.parse import quote
 from aiohttp import web
 
 from gateway.errors import ApiError
-from gateway.keyring import random_token
-from gateway.message import Answer, Body, BytesBody, Headers, ResponseHead
+from gateway.message import Answer, Headers, ResponseHead
 from gateway.s3 import names
 from gateway.s3.errors import S3Error
 from gateway.s3.formdata import FormReader, boundary_of
-from gateway.s3.xml import escape, parse
 from gateway.server import wire
 from gateway.server.archive import Wanted, moment, send_archive, stored_at
 from gateway.server.authenticate import session_cookie
@@ -34,6 +32,7 @@ from gateway.server.cookies import query_of
 from gateway.server.errands import Entry, Errand, Errands, Refused, Slots
 from gateway.server.exchange import Exchange, Request, exchange_of
 from gateway.server.inbound import body_of
+from gateway.server.received import receive
 from gateway.server.routes import Route, Who
 from gateway.server.shares import Share, ShareStore, fits, id_of, visitor
 
@@ -43,9 +42,6 @@ if TYPE_CHECKING:
 
 VISIT = timedelta(hours=1)  # how long a visit lasts that was paid for by a password or a use
 TOKEN_MAX = 64  # characters; ours have 32
-PART = 8 * 1024 * 1024  # bytes of an upload that wait in memory
-FILE_MAX = 10_000 * PART
-NAME_MAX = 200  # characters of an uploaded file's name
 NOTHING = (
     "This link opens nothing: it may have ended, been used up or been taken back. "
     "Ask whoever gave you the link for a new one."
@@ -335,89 +331,13 @@ class Visits:
         boundary = boundary_of(request.head.headers.get("content-type") or "")
         if boundary is None:
             raise ApiError(415, "The body must be a form with a file.", code="not-a-form")
-        reader = FormReader(boundary)
-        file = _file_of(reader, body_of(request.inbound))
         try:
-            first = await _gathered(file)
-            # Nothing that is there is written over: the visitor cannot see it, nor ask (UI-35).
-            key = share.place + _file_name(reader.filename)
-            if not reader.filename or not share.covers(key):
-                raise ApiError(400, "No file was chosen.", code="no-file")
-            await _stored(visit.errand, share.bucket, key, first, file)
+            name = await receive(
+                FormReader(boundary), body_of(request.inbound), visit.errand, share
+            )
         except Refused as refused:
             raise _hidden(refused) from refused
-        return _to(f"{visit.base}?done={quote(reader.filename[:NAME_MAX], safe='')}")
-
-
-async def _file_of(reader: FormReader, body: Body) -> AsyncIterator[bytes]:
-    """The bytes of the form's file."""
-    async for chunk in body:
-        data = reader.feed(chunk)
-        if data:
-            yield data
-    reader.finish()
-
-
-async def _gathered(file: AsyncIterator[bytes]) -> bytes:
-    """PART bytes or somewhat more; fewer only at the end."""
-    parts: list[bytes] = []
-    size = 0
-    while size < PART:
-        chunk = await anext(file, None)
-        if chunk is None:
-            break
-        parts.append(chunk)
-        size += len(chunk)
-    return b"".join(parts)
-
-
-async def _stored(
-    errand: Errand, bucket: str, key: str, first: bytes, file: AsyncIterator[bytes]
-) -> None:
-    """In one request where it is small; else by parts, so that no more than one waits in memory."""
-    if len(first) < PART:
-        await errand.document("PUT", bucket, key, body=BytesBody(first))
-        return
-    _, data = await errand.document("POST", bucket, key, query=(("uploads", ""),))
-    upload = parse(data).one("UploadId") or ""
-    try:
-        listed, size, number = "", 0, 0
-        while first:
-            number += 1
-            size += len(first)
-            if size > FILE_MAX:
-                raise ApiError(413, "The file is too large.", code="body-too-large")
-            made, _ = await errand.document(
-                "PUT",
-                bucket,
-                key,
-                query=(("partNumber", str(number)), ("uploadId", upload)),
-                body=BytesBody(first),
-            )
-            etag = escape(made.get("etag") or "")
-            listed += f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
-            first = await _gathered(file)
-        await errand.document(
-            "POST",
-            bucket,
-            key,
-            query=(("uploadId", upload),),
-            headers=(("content-type", "application/xml"),),
-            body=BytesBody(f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()),
-        )
-    except BaseException:
-        await errand.document("DELETE", bucket, key, query=(("uploadId", upload),))
-        raise
-
-
-def _file_name(given: str) -> str:
-    """The last part of a name, with something that makes it the only one of its kind."""
-    last = given.replace("\\", "/").rpartition("/")[2]
-    clean = "".join("_" if ord(c) < 32 or c == "\x7f" else c for c in last)[-NAME_MAX:]
-    stem, dot, extension = clean.rpartition(".")
-    if not stem:
-        stem, dot, extension = clean, "", ""
-    return f"{stem} ({random_token(6)}){dot}{extension}"
+        return _to(f"{visit.base}?done={quote(name, safe='')}")
 
 
 def _rest(request: Request) -> str:

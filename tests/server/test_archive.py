@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.server.archive import SafeNames, ZipWriter
+from gateway.server.zip64 import SafeNames, ZipWriter
 from tests.server.errand_world import errand_world
 
 
