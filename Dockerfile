@@ -1,19 +1,24 @@
 # syntax=docker/dockerfile:1
 # Built in two stages: the second holds Python, the installed package, and nothing to build with.
-FROM python:3.11-slim AS build
+ARG PYTHON=docker.io/library/python:3.11-slim
+FROM ${PYTHON} AS build
+ARG EXTRAS=redis,checksums
 WORKDIR /src
 RUN python -m venv /opt/gateway
 COPY pyproject.toml README.md LICENSE ./
 COPY gateway ./gateway
-RUN /opt/gateway/bin/pip install --no-cache-dir '.[redis,checksums]' \
- && /opt/gateway/bin/pip freeze --exclude s3-auth-gateway > /opt/gateway/sbom.txt \
- && /opt/gateway/bin/pip uninstall --yes pip
+# What was installed, by name, version and source, stays with the image.
+RUN /opt/gateway/bin/pip install --no-cache-dir ".[${EXTRAS}]" \
+ && /opt/gateway/bin/pip inspect --local > /opt/gateway/sbom.json \
+ && /opt/gateway/bin/pip uninstall --yes setuptools pip
 
-FROM python:3.11-slim
+FROM ${PYTHON}
+ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="s3-auth-gateway" \
       org.opencontainers.image.description="The front door to S3" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.sbom="/opt/gateway/sbom.txt"
+      org.opencontainers.image.sbom="/opt/gateway/sbom.json"
 COPY --from=build /opt/gateway /opt/gateway
 # Nothing is written but state and logs: run with a read-only root and a volume here.
 RUN mkdir -p /etc/gateway /var/lib/gateway && chown 10001:10001 /var/lib/gateway
