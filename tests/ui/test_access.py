@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, Route, ViewportSize, expect
 
 from tests.ui.conftest import Opener, row
 from tests.ui.screens import SCREENS
@@ -155,7 +155,12 @@ def test_ui_39_a_file_is_found_opened_and_left_by_keys(opened: Opener, world: Wo
 def test_ui_39_what_is_typed_ahead_of_a_dialog_goes_into_it(opened: Opener, world: World) -> None:
     """Letters behind F2 or Ctrl+K are the name, however late the dialog comes, and no keys of the list."""
     page = opened("/ui/b/team-data/reports/2026/")
-    page.route("**/dialogs/*.js", lambda route: (page.wait_for_timeout(300), route.continue_()))
+
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(300)  # milliseconds
+        route.continue_()
+
+    page.route("**/dialogs/*.js", slowly)
     row(page, "notes.txt").focus()
     page.keyboard.press("F2")
     page.keyboard.type("renamed")
