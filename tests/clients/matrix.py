@@ -102,6 +102,8 @@ def _command(client: Client) -> list[str]:
     program = PROGRAMS / client.program
     if client.npm:
         return ["node", str(program)]
+    if client.go:
+        return [str(client.folder / "program")]
     if client.maven:
         return ["java", "-cp", f"{client.folder}/lib/*:{client.folder}/classes", program.stem]
     python = client.folder / "bin" / "python" if client.pip else sys.executable
@@ -149,6 +151,9 @@ def install(client: Client) -> None:
     if not stamp.exists() or stamp.read_text("utf-8") != wanted:
         _fetch(client)
         stamp.write_text(wanted, "utf-8")
+    if client.go:
+        output = str(client.folder / "program")
+        _quietly("go", "build", "-C", str(PROGRAMS / client.program), "-o", output, ".")
     if client.maven:
         program = PROGRAMS / client.program
         jars, classes = f"{client.folder}/lib/*", str(client.folder / "classes")
@@ -192,6 +197,9 @@ def version(client: Client) -> str:
     if client.npm:
         manifest = client.folder / "node_modules" / client.npm[0] / "package.json"
         return str(json.loads(manifest.read_text("utf-8"))["version"])
+    if client.go:
+        module = (PROGRAMS / client.program / "go.mod").read_text("utf-8")
+        return module.partition(f"{client.go} v")[2].split()[0]
     if client.maven:
         jar = next((client.folder / "lib").glob(f"{client.maven}-[0-9]*.jar"))
         return jar.stem.removeprefix(f"{client.maven}-")

@@ -24,6 +24,8 @@ class Client:
     npm: tuple[str, ...] = ()
     maven: str = ""
     """The artifact whose version is the client's; what is installed says the file beside the program."""
+    go: str = ""
+    """The module whose version is the client's; `program` is the folder of a module that requires it."""
     debian: str = ""
     """The Debian package whose program it is."""
     command: str = ""
@@ -49,6 +51,8 @@ class Client:
             return f"no {self.device} here"
         if self.npm and shutil.which("npm") is None:
             return "not installed (Debian: npm)"
+        if self.go and shutil.which("go") is None:
+            return "not installed (Debian: golang-go)"
         if self.maven and (shutil.which("mvn") is None or shutil.which("javac") is None):
             return "not installed (Debian: maven default-jdk-headless)"
         return None
@@ -109,6 +113,7 @@ CLIENTS: tuple[Client, ...] = (
         program="aws_sdk_js.mjs",
         npm=("@aws-sdk/client-s3", "@aws-sdk/s3-request-presigner", "@aws-sdk/lib-storage"),
     ),
+    Client(name="aws-sdk-go", program="go", go="github.com/aws/aws-sdk-go-v2/service/s3"),
     Client(name="aws-sdk-java", program="java/AwsSdk.java", maven="s3"),
     Client(name="Hadoop S3A", program="java/S3a.java", maven="hadoop-aws"),
     Client(
