@@ -244,6 +244,34 @@ async def test_ui_24_cancelling_leaves_no_upload(world, monkeypatch):
     assert b"<Upload>" not in listed.body
 
 
+async def test_ui_23_a_job_is_cancelled_from_another_replica(world, monkeypatch):
+    """There only the store is shared: the wish is noted, and found within moments."""
+    world, who = world
+    ada = who["ada"]
+    monkeypatch.setattr("gateway.server.jobs.RENEWED", 0.05)
+    held = asyncio.Event()
+
+    async def slow(self):
+        held.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(transfer._Copy, "whole", slow)
+    order = {
+        "operation": "copy",
+        "sources": [{"bucket": "home", "key": "hello.txt"}],
+        "destination": {"bucket": "team-data", "prefix": ""},
+    }
+    job_id = (await ada.ask("POST", "/api/jobs", json=order)).json["id"]
+    await asyncio.wait_for(held.wait(), 10)
+    here = world.app.jobs._running
+    monkeypatch.setattr(world.app.jobs, "_running", {})
+    assert (await ada.ask("GET", f"/api/jobs/{job_id}")).json["state"] == "running"
+    assert (await ada.ask("DELETE", f"/api/jobs/{job_id}")).status == 204
+    await asyncio.wait({here[job_id].task}, timeout=10)
+
+    assert (await ada.ask("GET", f"/api/jobs/{job_id}")).json["state"] == "cancelled"
+
+
 async def test_jobs_belong_to_their_owner(world):
     """Another's id is the same 404 as one that never was; nobody is 401."""
     _, who = world
