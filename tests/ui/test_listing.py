@@ -131,6 +131,26 @@ def test_ui_8_back_restores_place_offset_and_focus(opened: Opener, world: World)
     assert abs(page.locator(".viewport").evaluate("v => v.scrollTop") - 150 * 36) < 40
 
 
+def test_ui_8_looking_into_a_file_leaves_the_list_where_it_is(opened: Opener, world: World) -> None:
+    """The pane opens and closes beside row 155; the list does not jump, and its row keeps the focus."""
+    world.s3.fill("acme-team", [f"flat/{n:03}" for n in range(200)])
+    page = opened("/ui/b/team-data/flat/")
+    expect(row(page, "000")).to_be_visible()
+    view = page.locator(".viewport")
+    view.evaluate("v => v.scrollTop = 150 * 36")
+    row(page, "155").locator("a").click()
+    expect(page.locator(".pane h2")).to_have_text("155")
+    assert view.evaluate("v => v.scrollTop") == 150 * 36
+    row(page, "155").focus()
+    page.keyboard.press("Space")
+    expect(page.locator(".pane")).to_have_count(0)
+    assert view.evaluate("v => v.scrollTop") == 150 * 36
+
+    page.keyboard.press("ArrowDown")
+
+    expect(row(page, "156")).to_be_focused()
+
+
 @pytest.mark.parametrize("name", AWKWARD)
 def test_ui_8_awkward_keys_go_through_the_address_bar(
     opened: Opener, world: World, name: str

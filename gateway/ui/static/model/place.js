@@ -91,8 +91,8 @@ export function go(next, { replace = false, state } = {}) {
   place.value = next;
 }
 
-/** Changes some members of the place. @param {Partial<Place>} change @param {{replace?: boolean}} [options] */
-export const adjust = (change, options) => go({ ...place.peek(), ...change }, options);
+/** Changes some members of the place: the list stays where it is. @param {Partial<Place>} change @param {{replace?: boolean}} [options] */
+export const adjust = (change, { replace = false } = {}) => go({ ...place.peek(), ...change }, { replace, state: replace ? undefined : memory.facts() });
 
 /** Keeps facts with the present history entry. @param {Record<string, unknown>} facts */
 export const save = (facts) => history.replaceState({ ...history.state, ...facts }, "");
