@@ -350,6 +350,7 @@ class App:
 
     def _swap(self, snapshot: Snapshot) -> None:
         self._terms = _terms(snapshot)
+        self.pipeline.forget()
         self.providers.replace(map(provider, snapshot.config.oidc))
         self.sources.replace(snapshot.config)
         self.limits.replace(snapshot.config.limits)

@@ -371,6 +371,11 @@ class Pipeline:
             self._entitlements.put(key, found)
         return found
 
+    def forget(self) -> None:
+        """Another snapshot is in force: what was bound to the old ones would hold them in memory."""
+        self._entitlements.clear()
+        self._upstreams.clear()
+
     def upstream(self, grant: Grant, bucket: str, snapshot: Snapshot) -> Upstream:
         """What serves a grant for a bucket, looked up after the first time."""
         key = (snapshot.generation, grant, bucket)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import ssl
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.chaos.world import chaotic
+from gateway.policy.model import Policy
+from tests.chaos.world import chaotic, recovers
 from tests.server.verifying_upstream import Stored
 from tests.server.whole_gateway import Whole
 
@@ -104,3 +106,6 @@ async def test_cfg_3_reloads_good_and_bad_under_load_fail_no_request(tmp_path: P
 
         assert set(statuses) == {200} and len(statuses) > 10
         assert whole.app.snapshot.generation == 6
+        await recovers(whole)  # whoever is connected still may be served by what was in force then
+        gc.collect()
+        assert sum(isinstance(thing, Policy) for thing in gc.get_objects()) == 1
