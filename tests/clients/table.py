@@ -106,6 +106,11 @@ CLIENTS: tuple[Client, ...] = (
         pip=("polars",),
         environment=(("AWS_ALLOW_HTTP", "true"),),
     ),
+    Client(
+        name="DuckDB",
+        program="duckdb_sql.py",
+        pip=("duckdb==1.4.4", "duckdb-ext-httpfs==1.4.4.20260205"),
+    ),
     Client(name="deltalake", program="delta.py", pip=("deltalake", "pyarrow")),
     Client(name="s3fs", program="s3fs_py.py", pip=("s3fs",)),
     Client(
@@ -114,7 +119,7 @@ CLIENTS: tuple[Client, ...] = (
         npm=("@aws-sdk/client-s3", "@aws-sdk/s3-request-presigner", "@aws-sdk/lib-storage"),
     ),
     Client(name="aws-sdk-go", program="go", go="github.com/aws/aws-sdk-go-v2/service/s3"),
-    Client(name="aws-sdk-java", program="java/AwsSdk.java", maven="s3"),
+    Client(name="aws-sdk-java", program="java/AwsSdk.java", maven="s3", quick=BOTH),
     Client(name="Hadoop S3A", program="java/S3a.java", maven="hadoop-aws"),
     Client(
         name="s3fs-fuse",
