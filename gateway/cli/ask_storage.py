@@ -31,6 +31,9 @@ from gateway.upstream.resolve import endpoint_of, upstream_for
 from gateway.upstream.sources import CredentialSources
 
 _WHO: Final = "gateway-check"
+_SOMEBODY: Final = Proof(
+    identity=Identity(issuer=SERVICE_ISSUER, subject=_WHO, claims={}), method=Method.SIGNATURE
+)
 _NOT_ASKED: Final[Mapping[str, str]] = {
     "web_identity": "had for each person's sign-in, so not asked for now",
     "cognito_identity": "had for each person's sign-in, so not asked for now",
@@ -52,15 +55,14 @@ async def ask_storage(snapshot: Snapshot, now: datetime) -> list[Finding]:
             name: await ask_upstream(pool, name, config, now)
             for name, config in snapshot.config.upstreams.items()
         }
-        lent: dict[str, Credentials] = {}
         findings = list(upstreams.values())
+        had: set[str] = set()
         for name in snapshot.config.credentials:
-            findings.append(await _ask_source(sources, name, snapshot, now, lent))
+            findings.append(await _ask_source(sources, name, snapshot, now, had))
         for rule in _places(snapshot):
-            answers = not upstreams[rule.upstream].bad
-            if answers and rule.credentials in lent:
+            if rule.credentials in had and not upstreams[rule.upstream].bad:
                 place = _Place(rule, snapshot.config.upstreams[rule.upstream], pool)
-                findings.append(await place.listed(lent[rule.credentials], now))
+                findings.append(await place.listed(sources, now))
     finally:
         await sources.close()
         await pool.close()
@@ -90,9 +92,9 @@ async def _ask_source(
     name: str,
     snapshot: Snapshot,
     now: datetime,
-    lent: dict[str, Credentials],
+    had: set[str],
 ) -> Finding:
-    """Whether they can be had, as for a grant; `lent` gets them."""
+    """Whether they can be had, as for a grant; `had` gets their name then."""
     about = f"credentials {name}"
     kind = snapshot.config.credentials[name].type
     if kind in _NOT_ASKED:
@@ -101,13 +103,12 @@ async def _ask_source(
     rule = next((grant for grant in rules if grant.credentials == name), None)
     if rule is None:
         return Finding(about, "no rule uses them, so not asked for")
-    somebody = Identity(issuer=SERVICE_ISSUER, subject=_WHO, claims={})
-    proof = Proof(identity=somebody, method=Method.SIGNATURE)
     try:
-        lent[name] = await sources.get(_bound(rule), proof, now)
+        credentials = await sources.get(_bound(rule), _SOMEBODY, now)
     except GatewayError as error:
         return Finding(about, f"cannot be had: {error}", True)
-    return Finding(about, _SAYS_NOTHING.get(kind) or f"had: access key {lent[name].access_key_id}")
+    had.add(name)
+    return Finding(about, _SAYS_NOTHING.get(kind) or f"had: access key {credentials.access_key_id}")
 
 
 async def _nobodys_token(_proof: Proof) -> Secret | None:
@@ -168,9 +169,14 @@ class _Place:
     def _about(self) -> str:
         return f"bucket {self.rule.target_bucket}"
 
-    async def listed(self, credentials: Credentials, now: datetime) -> Finding:
-        """What a list with these credentials comes to."""
+    async def listed(self, sources: CredentialSources, now: datetime) -> Finding:
+        """What a list with the credentials of the grant comes to."""
         grant = _bound(self.rule)
+        try:
+            # Narrowed to a grant they are others for each.
+            credentials = await sources.get(grant, _SOMEBODY, now)
+        except GatewayError as error:
+            return Finding(self._about, f"no credentials for this grant: {error}", True)
         upstream = upstream_for(grant, {self.rule.upstream: self.config}, _WHO)
         query = encode_query(
             [("list-type", "2"), ("max-keys", "1"), ("prefix", grant.target_prefix)]

@@ -86,10 +86,11 @@ class World:
         allow: str = "[list, read]",
         url: str = "",
         now: datetime | None = None,
+        more: str = "",
     ) -> dict[str, str]:
         """Every finding, by what it is about."""
         (self.folder / "policies").mkdir(exist_ok=True)
-        policy = POLICY.format(target=target, credentials=credentials, allow=allow)
+        policy = POLICY.format(target=target, credentials=credentials, allow=allow) + more
         (self.folder / "policies" / "main.yaml").write_text(policy)
         (self.folder / "gateway.yaml").write_text(CONFIG.format(server=url or self.url))
         loaded = await asyncio.to_thread(load, self.folder / "gateway.yaml", ENVIRONMENT)
@@ -170,6 +171,34 @@ async def test_nobody_there_is_said_once(world):
 
     assert found["upstream aws"].startswith("PROBLEM: http://127.0.0.1:9 does not answer")
     assert "bucket acme" not in found
+
+
+async def test_aws_3_credentials_narrowed_to_a_grant_list_its_own_bucket(world):
+    """Those of the first rule would be refused at the bucket of the second."""
+    second = """
+- name: second
+  match: {everyone: true}
+  grants: [{bucket: logs, upstream: aws, target: acme-logs, credentials: role, allow: [list]}]
+"""
+    found = await world.asked(credentials="role", more=second)
+
+    assert all(found[f"bucket {name}"].startswith("good") for name in ("acme", "acme-logs"))
+    narrowed = [form["Policy"] for form in world.server.forms]
+    assert ["acme-logs" in policy for policy in narrowed] == [False, True]
+
+
+async def test_a_grant_that_no_session_policy_can_say_is_told(world):
+    """Its credentials are had for others."""
+    keys = ", ".join(f'"{letter * 200}/**"' for letter in "abcdefghijkl")
+    second = f"""
+- name: second
+  match: {{everyone: true}}
+  grants: [{{bucket: logs, upstream: aws, target: acme-logs, credentials: role, keys: [{keys}], allow: [list, read]}}]
+"""
+    found = await world.asked(credentials="role", more=second)
+
+    assert found["bucket acme"].startswith("good")
+    assert "PROBLEM: no credentials for this grant: " in found["bucket acme-logs"]
 
 
 async def test_a_bucket_that_is_not_answered_is_said(world):
