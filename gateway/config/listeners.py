@@ -59,6 +59,8 @@ class Server(Section):
     """Host names where everything is S3: no pages, no API, cookies ignored. A name or a list of them."""
     trusted_proxies: tuple[Network, ...] = ()
     """Addresses and networks that may say who the client is (X-Forwarded-*, X-Original-*); `unix` for the peers of a unix socket. Default: nobody."""
+    check: bool = True
+    """Answer `/api/session/check` to trusted proxies. `false` where none of them asks: a proxy that hands on every path would hand on a client's asking, too (PRX-11)."""
     workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = 1
     """Processes that share the port; `auto` is one a core."""
     drain: Duration = timedelta(seconds=30)

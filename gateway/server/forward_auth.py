@@ -105,6 +105,8 @@ class ForwardAuth:
         return web.Response(status=200, headers=headers)
 
     async def _answer(self, head: RequestHead, ex: Exchange) -> dict[str, str]:
+        if not ex.snapshot.config.server.check:
+            raise Refused(403, "check-off")  # PRX-11
         if not head.trusted:
             raise Refused(403, "untrusted-proxy")  # PRX-2
         own_path = head.target.startswith(PATH + "/")

@@ -157,6 +157,7 @@ def test_somebody_signs_in_and_works_by_cookie(world, mode):
     """The code flow through nginx; then list, upload, download, and the way out."""
     url = world.urls[mode]
     browser = Browser()
+    assert "/login?" in browser.open(f"{url}/home/a%20b.bin").url  # an object's address, too
     page = browser.sign_in(f"{url}/ui/?at=home", "ada", "lovelace")
     who = json.loads(browser.open(f"{url}/api/session").body)
     data = os.urandom(300_000)

@@ -88,12 +88,13 @@ ORIGINAL = (
 class Asked(dict[Any, Any]):
     """As much of a request as the handler looks at."""
 
-    def __init__(self, head: RequestHead) -> None:
+    def __init__(self, head: RequestHead, *, on: bool = True) -> None:
+        config = SimpleNamespace(server=SimpleNamespace(check=on))
         event = AuditEvent("R", NOW)
         event.api = True
         self.head = head
         self[EXCHANGE] = Exchange(
-            snapshot=SimpleNamespace(),  # type: ignore[arg-type] # nobody looks at it
+            snapshot=SimpleNamespace(config=config),  # type: ignore[arg-type] # as much as is used
             now=NOW,
             request_id="R",
             event=event,
@@ -221,6 +222,14 @@ async def test_prx_2_prx_11_nobody_but_a_trusted_proxy_may_ask():
         assert response.status == 403
         assert not any(name.startswith(("X-S3", "X-Auth")) for name in response.headers)
     assert pipeline.seen == []
+
+
+async def test_prx_11_a_gateway_that_no_proxy_asks_answers_nobody():
+    """Behind a proxy that hands on every path, the asker would be a client."""
+    request = Asked(asked().head, on=False)
+
+    assert (await check(request)).status == 403
+    assert request.event.notes == "check,check-off"
 
 
 @pytest.mark.parametrize(
