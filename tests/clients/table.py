@@ -29,7 +29,7 @@ class Client:
     debian: str = ""
     """The Debian package whose program it is."""
     command: str = ""
-    """The program of that package."""
+    """The program of that package; with its folder where another of that name may come first."""
     device: str = ""
     """What the program opens that not every machine has."""
     version: tuple[str, ...] = ()
@@ -65,6 +65,13 @@ CLIENTS: tuple[Client, ...] = (
     Client(name="boto3", program="boto3_sdk.py", pip=("boto3",), quick=BOTH),
     Client(name="boto3 1.35", program="boto3_sdk.py", pip=("boto3==1.35.99",)),
     Client(name="aws cli", program="aws_cli.py", pip=("awscli",), quick=PLAIN),
+    Client(
+        name="aws cli 2",
+        program="aws_cli.py",
+        debian="awscli",
+        command="/usr/bin/aws",
+        version=("/usr/bin/aws", "--version"),
+    ),
     Client(
         name="curl",
         program="curl.py",
