@@ -19,9 +19,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks import report, scene
-from benchmarks.measures import Effort, Measures, Other, Row, everything
+from benchmarks.measures import Effort, Measures, Other, Row
 from benchmarks.page import page
 from benchmarks.processes import Programs
+from benchmarks.table import everything
 
 BUILD = Path("build")
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -31,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short run of each")
     parser.add_argument("--runs", type=int, default=3, help="the median counts")
-    parser.add_argument("--seconds", type=int, default=6, help="of each run of small requests")
+    parser.add_argument("--seconds", type=int, default=4, help="of each run of small requests")
     parser.add_argument("--only", default="", help="rows whose name holds this text")
     parser.add_argument("--adapter", action="append", default=[], help="name=command=url")
     parser.add_argument("--json", type=Path, default=BUILD / "bench.json")
@@ -75,7 +76,7 @@ def main() -> int:
         print(f"please install {' and '.join(missing)}", file=sys.stderr)
         return 2
     effort = (
-        Effort(runs=1, seconds=2, crowd=50, connections=500, rules=1000)
+        Effort(runs=1, seconds=2, crowd=50, connections=500, rules=1000, sessions=2000)
         if given.quick
         else Effort(runs=given.runs, seconds=given.seconds)
     )

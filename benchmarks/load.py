@@ -8,14 +8,16 @@ fifteen minutes, and what verifies them does not know that it saw them before.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import selectors
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +28,7 @@ from botocore.credentials import Credentials
 AT_ONCE = 16
 AGENT = "Boto3/1.43 md/Botocore#1.43 ua/2.1 os/linux"
 PIECE = 256 * 1024  # bytes a call to send or recv
+CHUNK = 64 * 1024  # bytes of a signed chunk, as SDKs send them
 SILENCE = 120.0  # seconds without a byte before a run is given up
 
 
@@ -74,6 +77,37 @@ def signed(
     auth.add_auth(request)
     headers = dict(request.headers.items())
     return Call(method=method, url=url, headers=_common(headers), body=body)
+
+
+def in_chunks(
+    method: str, url: str, key: tuple[str, str, str | None], source: Path, framed: Path
+) -> Call:
+    """
+    An upload in chunks that are signed one by one; its body, `source` in frames, is written to `framed`.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+    """
+    token = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+    request = AWSRequest(method, url)
+    request.headers["x-amz-decoded-content-length"] = str(source.stat().st_size)
+    request.headers["content-encoding"] = "aws-chunked"
+    _Signer(Credentials(*key), token).add_auth(request)
+    date = request.headers["X-Amz-Date"]
+    scope = f"{date[:8]}/us-east-1/s3/aws4_request"
+    signing_key = f"AWS4{key[1]}".encode()
+    for part in scope.split("/"):
+        signing_key = hmac.digest(signing_key, part.encode(), "sha256")
+    previous = request.headers["Authorization"].rpartition("Signature=")[2]
+    nothing = hashlib.sha256().hexdigest()
+    with source.open("rb") as whole, framed.open("wb") as out:
+        chunk = b" "
+        while chunk:
+            chunk = whole.read(CHUNK)
+            digest = hashlib.sha256(chunk).hexdigest()
+            text = "\n".join(("AWS4-HMAC-SHA256-PAYLOAD", date, scope, previous, nothing, digest))
+            previous = hmac.digest(signing_key, text.encode(), "sha256").hex()
+            out.write(f"{len(chunk):x};chunk-signature={previous}\r\n".encode() + chunk + b"\r\n")
+    return Call(method=method, url=url, headers=_common(dict(request.headers.items())))
 
 
 def with_cookie(method: str, url: str, cookie: str) -> Call:
@@ -189,6 +223,31 @@ def many_heads(call: Call, seconds: int, at_once: int = AT_ONCE) -> Many:
                 failed += not (answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n"))
                 ready.sendall(asked)
     return Many(count, taken, failed)
+
+
+def each(calls: Iterable[Call], at_once: int = AT_ONCE) -> int:
+    """HEAD requests that all differ, each sent once; how many. Raises RuntimeError where one fails."""
+    waiting = iter(calls)
+    count = 0
+    with selectors.DefaultSelector() as selector, ExitStack() as held:
+        for call in islice(waiting, at_once):
+            conn = held.enter_context(_connected(call.url))
+            selector.register(conn, selectors.EVENT_READ)
+            conn.sendall(head(call))
+        while selector.get_map():
+            for key, _ in selector.select(SILENCE):
+                ready = key.fileobj
+                assert isinstance(ready, socket.socket)
+                answer = ready.recv(PIECE)
+                if not answer.startswith(b"HTTP/1.1 200"):
+                    raise RuntimeError(f"request {count} was answered {answer[:300]!r}")
+                count += 1
+                following = next(waiting, None)
+                if following is None:
+                    selector.unregister(ready)
+                else:
+                    ready.sendall(head(following))
+    return count
 
 
 def _lua(text: str) -> str:

@@ -29,7 +29,7 @@ def cells(row: Row, others: Sequence[str]) -> list[str]:
         number(ratio),
         *[number(row.others.get(name)) for name in others],
         number(row.rate),
-        number(row.target),
+        number(row.target if row.least is None else row.least),
     ]
 
 

@@ -11,6 +11,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import trustme
 
@@ -58,14 +59,15 @@ _PROXY = """
   }}
 """
 _GATEWAY = """
-server: {{listen: "127.0.0.1:{port}", public_url: "http://127.0.0.1:{port}", connections: 20000}}
+server: {{listen: "127.0.0.1:{port}", public_url: "{public}", connections: 20000{more}}}
 admin: {{listen: "127.0.0.1:{admin}"}}
 oidc:
   - {{name: bench, issuer: "http://127.0.0.1:9", audiences: [bench]}}
 session: {{keys: ["${{env:BENCH_SESSION_KEY}}"]}}
-state: {{type: memory}}
+state: {{{state}}}
 upstreams:
   plain: {{endpoint: "http://127.0.0.1:{plain}", addressing: path, payload: decode}}
+  chunks: {{endpoint: "http://127.0.0.1:{plain}", addressing: path}}
   secure: {{endpoint: "https://localhost:{tls}", addressing: path, ca: ca.pem, payload: decode}}
   lists: {{endpoint: "http://127.0.0.1:{lists}", addressing: path}}
 credentials:
@@ -76,6 +78,23 @@ policies: ["policy*.yaml"]
 limits: {{requests_per_second: 1000000, concurrent: 100000}}
 audit: {{path: audit.log}}
 log: {{level: warning, format: text}}
+"""
+_OFFLOAD = """
+  upstream plain {{ server 127.0.0.1:{plain}; keepalive 64; keepalive_requests 1000000; }}
+  upstream gateway {{ server 127.0.0.1:{gateway}; keepalive 64; keepalive_requests 1000000; }}
+  proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+  server {{
+    listen 127.0.0.1:{port} backlog=8192;
+    location / {{ proxy_pass http://gateway; proxy_set_header Host $http_host; }}
+    location = /_s3 {{
+      internal;
+      set $uri_there $upstream_http_x_s3_uri; set $signed $upstream_http_x_s3_authorization;
+      set $date $upstream_http_x_s3_date; set $digest $upstream_http_x_s3_content_sha256;
+      proxy_pass http://plain$uri_there;
+      proxy_set_header Host 127.0.0.1:{plain}; proxy_set_header Authorization $signed;
+      proxy_set_header X-Amz-Date $date; proxy_set_header X-Amz-Content-Sha256 $digest;
+    }}
+  }}
 """
 _RULE = """
   - name: rule-{number}
@@ -88,6 +107,7 @@ rules:
     match: {claims: {groups: {contains: bench}}}
     grants:
       - {bucket: data, upstream: plain, target: bkt, credentials: shared, allow: [list, read, write, delete]}
+      - {bucket: chunks, upstream: chunks, target: bkt, credentials: shared, allow: [list, read, write]}
       - {bucket: tls, upstream: secure, target: bkt, credentials: shared, allow: [list, read, write, delete]}
       - {bucket: listed, upstream: lists, target: "store/users/0123456789/", credentials: shared, allow: [list, read]}
 """
@@ -145,16 +165,70 @@ def policy(folder: Path, rules: int) -> None:
         (folder / f"policy-{first}.yaml").write_text("rules:\n" + others)
 
 
+def configuration(
+    url: str,
+    *,
+    plain: int,
+    tls: int,
+    lists: int,
+    public: str = "",
+    more: str = "",
+    state: str = "type: memory",
+) -> str:
+    """The gateway.yaml of a gateway at `url`, with `more` in its `server`."""
+    return _GATEWAY.format(
+        port=urlsplit(url).port,
+        public=public or url,
+        more=more,
+        state=state,
+        admin=free_port(),
+        plain=plain,
+        tls=tls,
+        lists=lists,
+        key_id=KEY_ID,
+    )
+
+
 def gateway(
-    programs: Programs, folder: Path, *, plain: int, tls: int, lists: int, name: str = "gateway"
+    programs: Programs,
+    folder: Path,
+    *,
+    plain: int,
+    tls: int,
+    lists: int,
+    name: str = "gateway",
+    public: str = "",
+    more: str = "",
+    state: str = "type: memory",
 ) -> tuple[Program, str]:
-    """The gateway with static credentials and an audit log in a file; and its URL."""
-    port, admin = free_port(), free_port()
-    text = _GATEWAY.format(port=port, admin=admin, plain=plain, tls=tls, lists=lists, key_id=KEY_ID)
+    """The gateway with static credentials and an audit log in a file, `more` in its `server`; and its URL."""
+    url = f"http://127.0.0.1:{free_port()}"
+    text = configuration(
+        url, plain=plain, tls=tls, lists=lists, public=public, more=more, state=state
+    )
     (folder / f"{name}.yaml").write_text(text)
     command = [sys.executable, "-m", "gateway", "serve", "--config", f"{name}.yaml"]
+    port = urlsplit(url).port or 80
     program = programs.start(name, command, port=port, folder=folder, env=ENVIRONMENT)
-    return program, f"http://127.0.0.1:{port}"
+    return program, url
+
+
+def offloading(programs: Programs, under: Scene) -> tuple[Program, Program, str]:
+    """A gateway that lets nginx move objects (`server.offload: x-accel`), that nginx, and its URL."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    ours, behind = gateway(
+        programs,
+        under.folder,
+        plain=under.plain_port,
+        tls=under.tls_port,
+        lists=under.list_port,
+        name="offloading",
+        public=url,
+        more=", trusted_proxies: [127.0.0.1], offload: x-accel, offload_location: /_s3",
+    )
+    served = _OFFLOAD.format(plain=under.plain_port, gateway=behind.rpartition(":")[2], port=port)
+    return ours, nginx(programs, under.folder, "mover", served, port), url
 
 
 def raise_scene(programs: Programs, folder: Path) -> Scene:

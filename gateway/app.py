@@ -107,7 +107,7 @@ class App:
         self.providers = Providers(
             map(provider, config.oidc), clock=clock, reread_secret=self._reread_secret
         )
-        self._terms = _terms(self.snapshot)
+        self._terms = terms_of(self.snapshot)
         self.sessions = Sessions(
             self.store,
             terms=lambda: self._terms,
@@ -349,7 +349,7 @@ class App:
         return await self.in_force.reload()
 
     def _swap(self, snapshot: Snapshot) -> None:
-        self._terms = _terms(snapshot)
+        self._terms = terms_of(snapshot)
         self.pipeline.forget()
         self.providers.replace(map(provider, snapshot.config.oidc))
         self.sources.replace(snapshot.config)
@@ -399,7 +399,8 @@ def _tracing() -> Tracing:
         raise ConfigError([str(missing)]) from missing
 
 
-def _terms(snapshot: Snapshot) -> Terms:
+def terms_of(snapshot: Snapshot) -> Terms:
+    """What is in force for sessions, of all that is in force."""
     config = snapshot.config
     return Terms(
         keyring=snapshot.keyring,
