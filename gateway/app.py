@@ -50,7 +50,7 @@ from gateway.server.listeners import notify
 from gateway.server.login import Login
 from gateway.server.logout import Logout
 from gateway.server.middleware import Proxies
-from gateway.server.pages import Pages
+from gateway.server.pages import ErrorPages, Pages
 from gateway.server.pipeline import Pipeline
 from gateway.server.routes import Route, Routes, Who, openapi
 from gateway.server.serving import Serving
@@ -204,7 +204,7 @@ class App:
             pipeline=self.pipeline,
             routes=self.routes,
             sts=self.sts,
-            pages=self.pages,
+            pages=ErrorPages(self.pages, self.login.groups),
             sinks=(self.audit, self.webhooks),
             tracing=self.tracing,
             release=self.static.release,

@@ -61,7 +61,7 @@ TIMING = "x-gateway-timing"
 class ErrorPages(Protocol):
     """Writes a refusal as a document."""
 
-    def error(self, request: Request, refused: Refusal) -> web.StreamResponse: ...
+    async def error(self, request: Request, refused: Refusal) -> web.StreamResponse: ...
 
 
 class Front:
@@ -279,7 +279,7 @@ class Front:
             page = (
                 _redirect(_login(request.raw_path))
                 if status == 302
-                else self._pages.error(request, refused)
+                else await self._pages.error(request, refused)
             )
             await write(request, page)
             return

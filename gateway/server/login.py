@@ -284,7 +284,7 @@ class Login:
             "username": identity.username,
             "name": identity.name,
             "email": identity.email,
-            "groups": list(await self._groups(proof, ex.now)),
+            "groups": list(await self.groups(proof, ex.now)),
             "expires_at": proof.expires.isoformat() if proof.expires is not None else None,
             "method": proof.method.value,
             "buckets": self._explain.session_buckets(entitlements),
@@ -297,7 +297,7 @@ class Login:
             answer["at"] = self._explain.at(entitlements, bucket, prefix)
         return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
-    async def _groups(self, proof: Proof, now: datetime) -> Sequence[str]:
+    async def groups(self, proof: Proof, now: datetime) -> Sequence[str]:
         """Those that the provider said, not only those that rules speak of, where they are to be had."""
         if proof.method is not Method.SESSION:
             return proof.identity.groups

@@ -11,7 +11,7 @@ Sources: WEB-6, UIS-1; the layout of the pages is in docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -165,8 +165,10 @@ class Pages:
             preload=self._assets,
         )
 
-    def error(self, request: web.Request, refused: Refusal) -> web.Response:
-        """What happened, what can be done, and the details."""
+    def error(
+        self, request: web.Request, refused: Refusal, groups: Sequence[str] | None = None
+    ) -> web.Response:
+        """What happened, what can be done, and the details; `groups` as the provider gave them."""
         ex = exchange_of(request)
         headers = dict(refused.headers)
         if refused.retry_after:
@@ -180,10 +182,26 @@ class Pages:
             title=_title(refused),
             sentence=refused.detail.get("sentence") or refused.message,
             advice=_ADVICE[reason.acts] if reason is not None else "",
-            details=_details(ex, refused),
+            details=_details(ex, refused, groups),
             sign_in=_way_back(refused),
             sign_out=_sign_out(ex),
         )
+
+
+class ErrorPages:
+    """Refusals as documents that name the groups received: all of them, as whoever helps will ask."""
+
+    def __init__(
+        self, pages: Pages, groups: Callable[[Proof, datetime], Awaitable[Sequence[str]]]
+    ) -> None:
+        self._pages = pages
+        self._groups = groups
+
+    async def error(self, request: web.Request, refused: Refusal) -> web.Response:
+        """A session's cookie holds only the groups that rules speak of; the rest is looked up."""
+        ex = exchange_of(request)
+        groups = None if ex.proof is None else await self._groups(ex.proof, ex.now)
+        return self._pages.error(request, refused, groups)
 
 
 def _templates() -> dict[str, str]:
@@ -222,7 +240,7 @@ def _title(refused: Refusal) -> str:
     return "This did not work" if refused.status < 500 else "Something went wrong"
 
 
-def _details(ex: Exchange, refused: Refusal) -> list[tuple[str, str]]:
+def _details(ex: Exchange, refused: Refusal, groups: Sequence[str] | None) -> list[tuple[str, str]]:
     """Time, person, action, place, code, request id: whatever of it is known."""
     rows = [("Time", ex.now.strftime("%Y-%m-%d %H:%M:%S UTC"))]
     proof = ex.proof
@@ -230,7 +248,8 @@ def _details(ex: Exchange, refused: Refusal) -> list[tuple[str, str]]:
         identity = proof.identity
         rows.append(("Signed in as", identity.display))
         rows.append(("Subject", f"{identity.subject} at {identity.issuer}"))
-        rows.append(("Groups received", ", ".join(identity.groups) or "none"))
+        received = identity.groups if groups is None else groups
+        rows.append(("Groups received", ", ".join(received) or "none"))
     outcomes = refused.decision.outcomes if refused.decision is not None else ()
     for outcome in outcomes:
         if not outcome.granted:

@@ -239,6 +239,7 @@ SCREENS: dict[str, Show] = {
     "keys": go("/ui/keys"),
     "key-made": new_key,
     "refused": go("/ui/b/nothing-here/"),
+    "refused-plain": go("/backups/2026/secret.txt"),
     "write-only": go("/ui/b/inbox/"),
     "offline": offline,
     "storage-away": away,

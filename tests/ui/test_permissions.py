@@ -156,3 +156,19 @@ def test_ui_41_offline_is_said_and_passes(opened: Opener) -> None:
     page.context.set_offline(False)
 
     expect(page.locator(".banner")).to_have_count(0)
+
+
+def test_ui_41_a_refused_address_says_what_is_missing_without_a_script(
+    opened: Opener, world: World
+) -> None:
+    """An object's own address, opened by somebody who may not: permission, place, groups, request."""
+    page = opened(
+        "/team-data/reports/2026/q3.csv", person="nil", wait=False, java_script_enabled=False
+    )
+
+    expect(page.get_by_role("heading", name="You may not do this")).to_be_visible()
+    details = page.get_by_role("region", name="Details")
+    for words in ("s3:GetObject", "team-data/reports/2026/q3.csv", "strangers", "Nil Nobody"):
+        expect(details).to_contain_text(words)
+    expect(details.get_by_role("definition").last).to_have_text(re.compile(r"^[0-9A-F]{16}$"))
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
