@@ -4,6 +4,9 @@ What `gateway check --online` and `gateway init` ask of the world: is it there, 
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from gateway.cli.ask_provider import ask_provider
@@ -16,17 +19,32 @@ from gateway.snapshot import Snapshot
 
 async def ask(snapshot: Snapshot, now: datetime) -> list[Finding]:
     """All that the configuration leads to."""
-    return [*await ask_providers(snapshot.config, now), *await ask_storage(snapshot, now)]
+    providers = await ask_providers(snapshot.config, now)
+    with _findings_only():
+        return [*providers, *await ask_storage(snapshot, now)]
 
 
 async def ask_providers(config: Config, now: datetime) -> list[Finding]:
     """The identity providers alone."""
     calls = Calls()
     try:
-        return [
-            finding
-            for provider in config.oidc
-            for finding in await ask_provider(calls, provider, config, now)
-        ]
+        with _findings_only():
+            return [
+                finding
+                for provider in config.oidc
+                for finding in await ask_provider(calls, provider, config, now)
+            ]
     finally:
         await calls.close()
+
+
+@contextmanager
+def _findings_only() -> Iterator[None]:
+    """What a gateway would log on the way is told by findings here, once."""
+    logger = logging.getLogger("gateway")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
