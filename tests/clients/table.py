@@ -126,7 +126,7 @@ CLIENTS: tuple[Client, ...] = (
         npm=("@aws-sdk/client-s3", "@aws-sdk/s3-request-presigner", "@aws-sdk/lib-storage"),
     ),
     Client(name="aws-sdk-go", program="go", go="github.com/aws/aws-sdk-go-v2/service/s3"),
-    Client(name="aws-sdk-java", program="java/AwsSdk.java", maven="s3", quick=PLAIN),
+    Client(name="aws-sdk-java", program="java/AwsSdk.java", maven="s3"),
     Client(name="Hadoop S3A", program="java/S3a.java", maven="hadoop-aws"),
     Client(
         name="s3fs-fuse",
