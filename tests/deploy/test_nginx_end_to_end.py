@@ -294,6 +294,22 @@ def test_prx_12_a_presigned_link_is_followed_to_the_storage(world):
     assert query["X-Amz-Credential"][0].startswith("upstream-key/")
 
 
+@pytest.mark.parametrize("mode", ["proxy", "x-accel", "move"])
+def test_web_3_a_link_opened_in_a_browser_runs_nothing(world, mode):
+    """Whoever moves the bytes: the page's host says that the object is sandboxed."""
+    through = client(world.urls[mode])
+    place = {"Bucket": "backups", "Key": f"page-{mode}.html"}
+    page = b"<script>alert(document.domain)</script>" * 50
+    through.put_object(**place, Body=page, ContentType="text/html")
+    shown = Browser().open(through.generate_presigned_url("get_object", place))
+
+    assert (shown.status, shown.body) == (200, page)
+    assert shown.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
+    assert len(shown.headers.get_all("Content-Security-Policy")) == 1
+    assert len(shown.headers.get_all("x-amz-request-id")) == 1
+
+
 @pytest.mark.parametrize("mode", ["x-accel", "move"])
 def test_conditions_and_heads_are_the_storages(world, mode):
     """304, 412, 416, HEAD and suffix ranges come through as S3 says them."""
