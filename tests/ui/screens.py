@@ -6,11 +6,13 @@ A new screen is a row of `SCREENS`; `tests.ui.screenshots` draws it and `test_ac
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import row
+from tests.ui.s3 import Stored
 from tests.ui.world import World
 
 Show = Callable[[Page, World], None]
@@ -73,6 +75,28 @@ def tray(page: Page, world: World) -> None:
     )
     drop(page, ["one.txt", "two.txt", "bad.bin"])
     expect(page.locator(".headline")).to_contain_text("1 failed")
+
+
+def jobs(page: Page, world: World) -> None:
+    """One that goes on, one with a failure."""
+    world.s3.undeletable = {"reports/2026/january/one.txt"}
+    world.s3.buckets["acme-team"]["reports/2026/large.bin"] = Stored(b"", etag="x", size=6 << 30)
+    world.s3.bend(lambda s: int(s.query.get("partNumber", 0)) > 4, hold=threading.Event())
+    settled(page, PLACE)
+    for name, keys, action in (
+        ("large.bin", "Control+c", ""),
+        ("january/", "Delete", "Delete"),
+    ):
+        row(page, name).focus()
+        page.keyboard.press(keys)
+        if action:
+            page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
+    expect(page.locator(".transfer")).to_contain_text("1 failed")
+    row(page, "january/").locator("a").click()
+    page.get_by_text("one.txt").first.wait_for()
+    row(page, "one.txt").focus()
+    page.keyboard.press("Control+v")
+    expect(page.get_by_text("2.00 GiB of 6.00 GiB")).to_be_visible()
 
 
 def drop(page: Page, names: list[str]) -> None:
@@ -217,6 +241,7 @@ SCREENS: dict[str, Show] = {
     "selection": selected,
     "conflict": conflict,
     "tray": tray,
+    "jobs": jobs,
     "rename": keyed("notes.txt", "F2"),
     "delete": keyed("notes.txt", "Delete"),
     "delete-folder": keyed("january/", "Delete"),
