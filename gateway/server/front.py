@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.server")
 
+_OURS = ("/api", "/ui", "/?")  # how targets begin that may not be S3; and "/" itself
 TIMING = "x-gateway-timing"
 """A request that carries it, by somebody known, is answered with Server-Timing."""
 
@@ -170,8 +171,9 @@ class Front:
             inbound.begin(head, ex)
             ex.event.arrived(head)
             self._follow(head, ex)
-            path, _, query = head.target.partition("?")
-            if not self._s3_only(head, ex):
+            ours = head.target.startswith(_OURS) or head.target == "/"
+            if ours and not self._s3_only(head, ex):
+                path, _, query = head.target.partition("?")
                 if path == "/api" or path.startswith("/api/"):
                     api = True
                     return await self._api(inbound, head, path, ex)

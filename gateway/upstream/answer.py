@@ -166,8 +166,8 @@ class AnswerReader:
             self.extra = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.head is None:  # else a trailer, which nobody reads, or an answer after the answer
-            self._fields.append((name, value))
+        # Also of a trailer, or of an answer after the answer: nobody looks at those.
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self.head is not None or self._fault is not None:
