@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
+from gateway.demo.idp import IdentityProvider
 from gateway.demo.world import free_port
 from tests.deploy import running, tools
 from tests.deploy.browser import SAME_ORIGIN, Browser
@@ -36,6 +37,7 @@ class World:
     app: str
     application: Recorder
     gateway: running.Gateway
+    provider: IdentityProvider
 
 
 def adapted(name: str, folder: Path, port: int, gateway: int, application: int) -> list[str]:
@@ -127,7 +129,7 @@ def world(
             ):
                 break
             time.sleep(0.1)
-        yield World(request.param, f"http://127.0.0.1:{port}", app, application, gateway)
+        yield World(request.param, f"http://127.0.0.1:{port}", app, application, gateway, provider)
 
 
 def test_prx_7_every_awkward_key_is_its_own_object(world):
@@ -195,7 +197,7 @@ def test_prx_11_no_client_gets_an_answer_of_the_check(world):
 
 
 def test_prx_3_the_application_is_told_who_it_is_and_by_nobody_else(world):
-    """A script with credentials; what it claims to be is replaced. Without them: 401, and no request."""
+    """A script with a token; what it claims to be is replaced. Without one: 401, and no request."""
     world.application.seen.clear()
     claims = {
         "X-Auth-Subject": "root",
@@ -204,18 +206,22 @@ def test_prx_3_the_application_is_told_who_it_is_and_by_nobody_else(world):
         "X-Auth_Groups": "admin",
         "X-Original-Uri": "/other",
         "X-Forwarded-Uri": "/other",
+        "X-Forwarded-For": "198.51.100.1",
     }
+    token = {"Authorization": f"Bearer {world.provider.id_token('ada')}"}
     nobody = Browser().open(f"{world.app}/page", headers=claims)
-    known = Browser().open(
-        f"{world.app}/page?x=%2F&groups=z", headers={**claims, "Authorization": BASIC}
-    )
+    known = Browser().open(f"{world.app}/page?x=%2F&groups=z", headers=claims | token)
+    time.sleep(0.3)  # for the audit line
+    told = (world.gateway.folder / "audit.log").read_text("utf-8").splitlines()[-1]
 
     (seen,) = world.application.seen
     assert (nobody.status, known.status, known.body) == (401, 200, b"application")
     assert seen.target == "/page?x=%2F&groups=z"
-    assert seen.headers["x-auth-subject"] == "backup"
-    assert seen.headers.get("x-auth-groups") == "backup"
+    assert seen.headers["x-auth-username"] == "ada"
+    assert seen.headers["x-auth-groups"] == "staff,platform"
     assert not any("_auth" in name or "auth_" in name for name in seen.headers)
+    # PRX-1: the proxy's own word, in Envoy's case the address of this machine.
+    assert json.loads(told)["peer"] != "198.51.100.1"
 
 
 def test_somebody_signs_in_at_the_application(world):
