@@ -154,6 +154,7 @@ async def test_the_written_files_are_a_deployment(world: World, idp: IdentityPro
     await world.deployed(idp.issuer, "--kind", "cognito", username="ann", password="anns-password")
 
 
+@pytest.mark.timeout(90)
 async def test_a_wrong_secret_is_told_before_anybody_tries(world: World, idp: IdentityProvider):
     """By init, whose files are written all the same, and by check."""
     await world.init(idp.issuer, "--offline", secret="not-the-one-that-it-knows")
