@@ -48,7 +48,7 @@ async def heavy(whole: Whole, count: int, kept: int) -> Heavy:
     made = Heavy([], [], asyncio.Event())
     whole.upstream.scripts[:] = [held(made.release, made.arrived)] * kept
     made.asked = [asyncio.ensure_future(whole.signed("GET", "/data/slow")) for _ in range(count)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while len(made.arrived) < kept or sum(t.done() for t in made.asked) < count - kept:
             await asyncio.sleep(0.01)
     whole.upstream.scripts.clear()
@@ -125,6 +125,6 @@ async def test_dos_2_slow_clients_hold_connections_and_nothing_else(tmp_path: Pa
             connection.writer.write(b"GET /data/k HTTP/1.1\r\nHost: x\r\nX-Drip: ")
         assert (await whole.signed("GET", "/data/k")).body == b"v"
         assert whole.app.limits.running == 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await asyncio.gather(*(connection.reader.read() for connection in slow))
         await recovers(whole)

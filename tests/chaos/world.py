@@ -54,7 +54,7 @@ async def recovers(whole: Whole) -> None:
     """Nobody did anything, and all is well: a round trip works, and nothing of the past is held."""
     whole.upstream.scripts.clear()
     whole.upstream.objects.pop("/real/team/after", None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while (await whole.signed("PUT", "/data/after", b"all well")).status != 200:
             await asyncio.sleep(0.1)  # a loaded machine is slower than the least patience
         while (await whole.signed("GET", "/data/after")).body != b"all well":
@@ -62,7 +62,7 @@ async def recovers(whole: Whole) -> None:
     for connection in whole.opened:
         connection.close()
     whole.opened.clear()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while whole.app.limits.running or whole.app.serving.connections:
             await asyncio.sleep(0.01)
     busy = sum(count - idle for count, idle in whole.app.pool.counts().values())
