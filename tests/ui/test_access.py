@@ -201,3 +201,107 @@ def test_ui_40_nothing_scrolls_sideways_on_a_phone(opened: Opener) -> None:
     page.get_by_role("navigation", name="Locations").get_by_role("link", name="home").tap()
 
     expect(row(page, "hello.txt")).to_be_visible()
+
+
+def test_ui_39_the_journeys_need_no_pointer(opened: Opener, world: World) -> None:
+    """J5, J7, J9: look through files, share one, rename, move neighbours, delete; every focus is where work goes on."""
+    page = opened("/ui/b/team-data/reports/2026/")
+    row(page, "notes.txt").focus()
+    page.keyboard.press("Space")
+    expect(page.locator(".pane h2")).to_have_text("notes.txt")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".pane h2")).to_have_text("q3.csv")
+    page.keyboard.press("Space")
+    expect(page.locator(".pane")).to_have_count(0)
+
+    page.keyboard.press("s")
+    expect(page.get_by_role("button", name="Create and copy")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="The link is ready")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(row(page, "q3.csv")).to_be_focused()
+
+    page.keyboard.press("F2")
+    expect(page.get_by_role("textbox", name="Name")).to_be_focused()
+    page.keyboard.type("sales")
+    page.keyboard.press("Enter")
+    expect(row(page, "sales.csv")).to_be_focused()
+
+    row(page, "budget.xlsx").focus()
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("m")
+    expect(page.get_by_role("dialog", name="Move 2 items")).to_be_visible()
+    page.keyboard.type("january/")
+    expect(page.get_by_role("button", name=re.compile("^Move.*here"))).to_be_enabled()
+    page.keyboard.press("Control+Enter")
+    expect(row(page, "notes.txt")).to_have_count(0)
+    assert "reports/2026/january/notes.txt" in world.s3.buckets["acme-team"]
+
+    row(page, "q3.json").focus()
+    page.keyboard.press("Delete")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Delete")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(row(page, "q3.json")).to_have_count(0)
+    expect(row(page, "sales.csv")).to_be_focused()
+
+
+def test_ui_39_a_key_is_made_without_a_pointer(opened: Opener) -> None:
+    """J8: account menu, Access keys, Create, Copy."""
+    page = opened("/ui/")
+    page.get_by_role("button", name=re.compile("^Account of")).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menuitem", name="Access keys")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Create")).to_be_visible()
+    page.get_by_role("button", name="Create").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="Name")).to_be_focused()
+    page.keyboard.type("laptop")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("This secret is shown once.")).to_be_visible()
+    page.get_by_role("tab", name="keyless").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="aws cli")).to_be_focused()
+    expect(page.get_by_role("tabpanel")).to_contain_text("aws configure set")
+
+
+def test_uia_3_one_polite_region_tells_what_happened(opened: Opener) -> None:
+    """Items, selection and filter are said once each; a refusal is said at once."""
+    page = opened("/ui/b/team-data/reports/2026/")
+    polite = page.locator('[aria-live="polite"][role="status"]')
+    expect(polite).to_have_count(1)
+    expect(polite).to_have_text("5 items")
+    row(page, "notes.txt").focus()
+    page.keyboard.press("Control+Space")
+    expect(polite).to_contain_text("1 selected, 460 B")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("q3")
+    expect(polite).to_contain_text("2 names")
+    page.goto("/ui/b/nothing-here/")
+
+    expect(page.locator('[aria-live="assertive"]')).to_contain_text("You need list")
+
+
+def test_uia_7_motion_stops_where_that_is_wished(opened: Opener) -> None:
+    """Nothing moves under prefers-reduced-motion; otherwise transitions have 120 ms."""
+    motion = "getComputedStyle(document.documentElement).getPropertyValue('--motion').trim()"
+    page = opened("/ui/b/team-data/", reduced_motion="no-preference")
+    assert page.evaluate(motion) == "120ms"
+
+    page.emulate_media(reduced_motion="reduce")
+
+    assert page.evaluate(motion) == "0ms"
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_ui_38_forced_colours_leave_the_page_usable(opened: Opener) -> None:
+    """Buttons keep a border, and the focused row an outline."""
+    page = opened("/ui/b/team-data/reports/2026/", forced_colors="active")
+    row(page, "notes.txt").focus()
+    page.keyboard.press("ArrowDown")
+
+    assert row(page, "q3.csv").evaluate("row => getComputedStyle(row).outlineStyle") == "solid"
+    folder = page.get_by_role("button", name="Folder")
+    assert folder.evaluate("button => getComputedStyle(button).borderStyle") == "solid"

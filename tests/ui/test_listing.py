@@ -248,6 +248,20 @@ def test_ui_11_jump_finds_a_key_among_a_hundred_thousand(opened: Opener, world: 
     assert len(lists(world)) - before <= 3
 
 
+def test_ui_42_own_changes_leave_the_order_as_it_was(opened: Opener) -> None:
+    """Folders still stand first after a rename, and while the place is asked again."""
+    page = opened("/ui/b/team-data/reports/2026/")
+    row(page, "q3.csv").focus()
+    page.keyboard.press("F2")
+    page.keyboard.type("sales")
+    page.keyboard.press("Enter")
+    expect(row(page, "sales.csv")).to_be_focused()
+
+    assert names(page) == ["january/", "budget.xlsx", "notes.txt", "q3.json", "sales.csv"]
+    page.get_by_role("button", name="Refresh").click()
+    assert names(page)[0] == "january/"
+
+
 def test_ui_42_another_tabs_change_is_seen(opened: Opener, world: World) -> None:
     """What one tab changes, another of the same browser shows."""
     page = opened("/ui/b/team-data/reports/2026/")

@@ -103,7 +103,7 @@ def test_ui_12_drops_land_where_they_fall(
 
     done(page, "Uploads 1 of 1")
     assert world.s3.body("acme-team", key) == b"dropped"
-    expect(page.get_by_text("1 system file left out")).to_be_visible()
+    expect(page.get_by_text("1 system file left out").first).to_be_visible()
 
 
 def test_ui_13_a_folder_keeps_its_tree(opened: Opener, world: World, tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ export class Listing {
     this.cap = SOFT_CAP;
     this.token = "";
     this.pages = 0;
+    /** Whether one page holds it all: then folders stand first, also while it is asked again. */
+    this.fits = false;
     this.loaded = 0;
     this.tries = 0;
     /** Levels above a granted prefix are drawn from the grant. */
@@ -86,7 +88,7 @@ export class Listing {
   /** @param {string[]} prefixes */
   drawGrants(prefixes) {
     const names = [...new Set(prefixes.map((prefix) => prefix.slice(this.prefix.length).split("/")[0] + "/"))];
-    this.fromGrants = true;
+    this.fromGrants = this.fits = true;
     this.rows = names.sort(compare).map(folderRow);
     this.state.value = "done";
     this.version.value += 1;
@@ -96,6 +98,7 @@ export class Listing {
     this.leave();
     const controller = new AbortController();
     this.running = controller;
+    if (!this.token) this.pages = 0;
     batch(() => {
       this.state.value = "loading";
       this.failure.value = null;
@@ -113,6 +116,7 @@ export class Listing {
         }
       }
       this.running = null;
+      this.fits = this.pages <= 1;
       batch(() => {
         this.state.value = "done";
         this.version.value += 1;
@@ -146,6 +150,7 @@ export class Listing {
     else for (const row of rows) this.rows.push(row);
     this.token = page.token;
     this.pages += 1;
+    if (this.pages > 1) this.fits = false;
     this.loaded = Date.now();
     this.version.value += 1;
   }
@@ -359,7 +364,7 @@ function arrange(listing, sort, filter) {
   resorted = Date.now();
   asked += 1;
   if (!sort) {
-    visible.value = listing.state.peek() === "done" && listing.pages <= 1 ? foldersFirst(rows, indices) : indices;
+    visible.value = listing.fits ? foldersFirst(rows, indices) : indices;
   } else if (indices.length <= WORKER_ABOVE) {
     visible.value = sorted(indices, columns(rows, sort), sort);
   } else {

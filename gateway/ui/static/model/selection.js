@@ -8,6 +8,8 @@ import { current, positionOf, rowAt, visible } from "./listing.js";
 export const selected = signal(/** @type {ReadonlySet<string>} */ (new Set()));
 /** The row that keys act on; "" where there is none yet. */
 export const focused = signal("");
+/** Names that rows get by a rename, so that the focus goes along. @type {Map<string, string>} */
+export const heirs = new Map();
 let anchor = "";
 
 effect(() => {

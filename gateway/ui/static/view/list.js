@@ -7,7 +7,7 @@ import { Icon } from "../lib/icons.js";
 import { current, positionOf, rowAt, visible } from "../model/listing.js";
 import { adjust, kept, memory as remembered, place, save } from "../model/place.js";
 import { COLUMNS, prefs } from "../model/prefs.js";
-import { all, clear, focused, range, selected, toggle } from "../model/selection.js";
+import { all, clear, focused, heirs, range, selected, toggle } from "../model/selection.js";
 import { act, closePane, follow, newFolder, open, paste, pick, show, take, up } from "./actions.js";
 import { dropTarget } from "./drop.js";
 import { RowView, rowMenu } from "./row.js";
@@ -231,11 +231,24 @@ export function List() {
   const overscan = tiles ? 1 : OVERSCAN;
   const first = Math.max(0, Math.floor(top.value / unit) - overscan) * across;
   const last = Math.min(order.length, (Math.ceil((top.value + height.value) / unit) + overscan) * across);
+  /** @type {number[]} */
   const shown = [];
   for (let i = first; i < last; i += 1) shown.push(i);
   // The focused row stays in the document wherever it is, or the keyboard would lose its place.
   const keep = focused.value ? positionOf(focused.value) : -1;
   if (keep >= 0 && (keep < first || keep >= last)) shown.push(keep);
+  // The focused row went, by a job or another tab: the row that took its place has the focus now.
+  const stood = useRef({ listing, at: -1 });
+  useLayoutEffect(() => {
+    const before = stood.current;
+    const heir = heirs.get(focused.peek());
+    if (heir && keep < 0 && before.listing === listing && positionOf(heir) < 0) return;
+    stood.current = { listing, at: keep };
+    if (keep >= 0 || before.listing !== listing || before.at < 0 || !order.length) return;
+    heirs.delete(focused.peek());
+    focused.value = heir ?? rowAt(Math.min(before.at, order.length - 1))?.name ?? "";
+    if (document.activeElement === document.body) wantFocus.current = true;
+  });
   const done = listing?.complete ?? false;
   const someSelected = selected.value.size > 0;
   const scroll = (/** @type {Event} */ event) => (top.value = /** @type {HTMLElement} */ (event.currentTarget).scrollTop);
@@ -254,7 +267,7 @@ export function List() {
         </div>
         <div class="viewport" role="presentation" ref=${viewport} onScroll=${scroll}>
           <div class="rows" role="rowgroup" style=${{ height: `${lines * unit}px` }}>
-            ${shown.map((i) => rows[order[i]] && html`<${RowView} key=${rows[order[i]].name} row=${rows[order[i]]} index=${i} left=${(i % across) * TILE.width * rightwards()} top=${Math.floor(i / across) * unit} tiles=${tiles} twin=${twins.has(rows[order[i]].name)} first=${i === 0 && !focused.value} />`)}
+            ${shown.map((i) => rows[order[i]] && html`<${RowView} key=${rows[order[i]].name} row=${rows[order[i]]} index=${i} left=${(i % across) * TILE.width * rightwards()} top=${Math.floor(i / across) * unit} tiles=${tiles} twin=${twins.has(rows[order[i]].name)} first=${i === shown[0] && keep < 0} />`)}
           </div>
           ${listing && order.length === 0 && html`<${States} listing=${listing} empty=${true} />`}
         </div>

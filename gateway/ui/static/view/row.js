@@ -96,7 +96,7 @@ export function RowView({ row, index, left, top, tiles, twin, first }) {
   const key = keyOf(row);
   const bare = folder ? name.slice(0, -1) : name;
   const isSelected = selected.value.has(name);
-  const isFocused = focused.value === name || (first && !focused.value);
+  const isFocused = focused.value === name || first;
   const isOpen = place.value.open === key;
   const { bucket } = place.value;
   const off = unaddressable(key);

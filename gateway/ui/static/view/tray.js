@@ -87,15 +87,15 @@ function UploadRow({ upload, top }) {
 
 /** What a job says of itself. @param {jobs.Progress} progress @param {jobs.Order} order */
 function jobWords(progress, order) {
-  const { state, counted, done, failed, skipped } = progress;
+  const { state, counted, done, failures, skipped } = progress;
   const past = { copy: "copied", move: "moved", rename: "renamed", delete: "deleted" }[order.operation];
-  const lost = failed.length ? `, ${count(failed.length)} failed` : "";
+  const lost = failures ? `, ${count(failures)} failed` : "";
   const left = skipped ? `, ${count(skipped)} skipped` : "";
   if (state === "counting") return `Counting… ${plural(counted.objects, "object")}`;
   if (state === "running") return `${count(done.objects)}${counted.complete ? ` of ${count(counted.objects)}` : ""} ${past}${lost}`;
   if (state === "cancelled") return `Cancelled after ${plural(done.objects, "object")}`;
   if (state === "interrupted") return "Interrupted: the server that ran it is gone";
-  const safe = failed.length && order.operation !== "copy" && order.operation !== "delete" ? "; nothing was deleted that was not copied and checked" : "";
+  const safe = failures && order.operation !== "copy" && order.operation !== "delete" ? "; nothing was deleted that was not copied and checked" : "";
   return `${count(done.objects)} ${past}${left}${lost}${safe}.`;
 }
 

@@ -6,7 +6,7 @@ import { plural } from "../lib/format.js";
 import * as jobs from "../model/jobs.js";
 import { current, positionOf, rowAt, vanished, visible } from "../model/listing.js";
 import { adjust, browse, go, href, object, place } from "../model/place.js";
-import { clear, focused, selected } from "../model/selection.js";
+import { clear, focused, heirs, selected } from "../model/selection.js";
 import { missing } from "../model/session.js";
 import * as s3 from "../s3/client.js";
 import { base, objectPath, parent, s3uri, unaddressable } from "../s3/names.js";
@@ -189,7 +189,7 @@ export async function rename([row]) {
     }
     const [source] = sourcesOf([row]);
     const destination = row.folder ? { bucket: name, prefix: target } : { bucket: name, key: target };
-    focused.value = base(target);
+    heirs.set(row.name, target.slice(prefix.length));
     await jobs.start({ operation: "rename", sources: [source], destination, if_exists: /** @type {any} */ (how) }, `Rename ${base(row.name)} → ${base(target)}`);
   } catch (error) {
     toast(/** @type {Error} */ (error).message, { kind: "error" });
