@@ -21,6 +21,7 @@ from gateway.server.transfer import Place, Sizes, copy
 if TYPE_CHECKING:
     from gateway.config.model import Jobs as Bounds
 
+FAILED_TOLD = 100  # failures that are told while a job runs; all of them when it is over
 FAILED_MAX = 10_000  # failures that are told one by one; then the job gives up
 SETTLE = 0.2  # seconds in which changes are gathered before they are told
 
@@ -52,12 +53,14 @@ class Progress:
     failed: list[Failed] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
+        told = len(self.failed) if self.state in OVER else FAILED_TOLD
         return {
             "state": self.state,
             "counted": {"objects": self.objects, "bytes": self.bytes, "complete": self.complete},
             "done": {"objects": self.done_objects, "bytes": self.done_bytes},
             "skipped": self.skipped,
-            "failed": [asdict(one) for one in self.failed],
+            "failures": len(self.failed),
+            "failed": [asdict(one) for one in self.failed[:told]],
         }
 
 

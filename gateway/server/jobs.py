@@ -237,6 +237,7 @@ PROGRESS = {
         "counted": _COUNT,
         "done": _COUNT,
         "skipped": {"type": "integer"},
+        "failures": {"type": "integer"},
         "failed": {
             "type": "array",
             "items": {

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.errors import ApiError
 from gateway.server import transfer
+from gateway.server.carry import Failed, Progress
 from gateway.server.errands import is_error
 from gateway.server.orders import Name, Order, Source, check_order, other_names, target_base
 from gateway.sessions.lifetime import _holder
@@ -91,6 +92,15 @@ def test_ui_23_orders_that_cannot_be(order):
 def test_fwd_8_a_list_of_errors_is_no_error(document, error):
     """What DeleteObjects could not delete is told key by key, not as if nothing had been deleted."""
     assert is_error(document) is error
+
+
+def test_dos_11_a_running_job_tells_how_many_failed_and_names_some():
+    """The page asks often: ten thousand names are told once, at the end."""
+    failed = [Failed("home", f"k/{n}", "AccessDenied", "No.") for n in range(500)]
+    running = Progress(state="running", failed=failed).as_json()
+    over = Progress(state="done", failed=failed).as_json()
+    assert (running["failures"], len(running["failed"])) == (500, 100)
+    assert (over["failures"], len(over["failed"])) == (500, 500)
 
 
 async def test_ui_22_rename_a_prefix(world):
