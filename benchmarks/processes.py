@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
-START_WAIT = 60.0  # seconds until a program must answer
+START_WAIT = 120.0  # seconds until a program must answer, with 10 000 rules on a busy machine
 STOP_WAIT = 10.0  # seconds from SIGTERM to SIGKILL
 
 
