@@ -6,10 +6,12 @@ Each request is signed by somebody who may do much; what is refused was never se
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import pytest
 
@@ -439,3 +441,35 @@ async def test_s3_9_every_step_of_an_upload_is_judged_on_its_key(whole: Whole) -
         for path, who in (("/data/k", READER), ("/open/k", WRITER), ("/nobodys/k", WRITER)):
             await unseen(whole, whole.client(who).head(method, path, query, [], sha(b"x")), b"x")
     await unseen(whole, whole.client().head("GET", "/nobodys/k", [("uploadId", "stolen")]))
+
+
+ATOMS = [
+    "a", "k", "/", "//", ".", "..", "%2e", "%2E", "%2f", "%5c", "\\", "+", "%2B", "%20", "%25", "%252e", "%252f", ";", "=", "&",
+    "@", ":", "~", "*", "'", "(", "%00", "%0a", "%7f", "%c3%a9", "%ff", "%C0%AE", "%ed%a0%80", "%zz", "%", "team", "real", "plain",
+    "..;", "|", "{", "^", "%f0%9f%98%80",
+]  # fmt: skip
+
+
+async def test_pth_2_what_was_decided_is_what_is_used(whole: Whole) -> None:
+    """Whatever a key is spelt from: it is stored as its one decoding, below the prefix, or refused."""
+    chance = random.Random(1)
+    stored = 0
+    for _ in range(600):
+        raw = "".join(chance.choice(ATOMS) for _ in range(chance.randint(1, 6)))
+        whole.upstream.objects.clear()
+        whole.upstream.seen.clear()
+        head = whole.client().head("PUT", f"/data/{raw}", payload=sha(b"x"))
+        reply = await whole.ask(head, b"x")
+        while whole.opened:
+            whole.opened.pop().close()
+        if reply.status != 200:
+            assert reply.status == 400, (raw, reply)
+            assert whole.upstream.seen == [], raw
+            continue
+        stored += 1
+        (path,) = whole.upstream.objects
+        key = unquote_to_bytes(raw).decode("utf-8")
+        assert unquote_to_bytes(path).decode("utf-8") == f"/real/team/{key}", raw
+        assert not {".", ".."} & set(key.split("/")), raw
+        assert [one.wrong for one in whole.upstream.seen] == [""], raw
+    assert stored > 100
