@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.clients.__main__ import PAGE
 from tests.clients.matrix import TRANSPORTS, cell, install
 from tests.clients.table import CLIENTS, PROGRAMS, Client
 from tests.clients.world import Gateway, gateway, moto
@@ -56,3 +57,10 @@ def test_every_client_has_a_folder_and_a_program() -> None:
     """No two clients share a folder, and none is driven by a file that is not there."""
     assert len({client.folder for client in CLIENTS}) == len(CLIENTS)
     assert [client.name for client in CLIENTS if not (PROGRAMS / client.program).exists()] == []
+
+
+def test_the_published_table_has_every_client() -> None:
+    """Whoever adds a client runs it and writes the page anew: `python -m tests.clients --write-docs`."""
+    page = PAGE.read_text("utf-8")
+
+    assert [client.name for client in CLIENTS if f"\n| {client.name} |" not in page] == []
