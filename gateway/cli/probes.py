@@ -209,6 +209,20 @@ def _compression(line: Line) -> str:
     return "a proxy compresses them: ETag and length of objects are lost"
 
 
+def _check(line: Line) -> str:
+    described = {
+        "x-original-method": "GET",
+        "x-original-uri": "/",
+        "x-original-host": line.authority,
+    }
+    echo = line.send("GET", "/api/session/check?for=application", headers=described)
+    if echo.status not in (200, 401):
+        return ""
+    return (
+        "a client may ask /api/session/check, and is handed the signed requests meant for a proxy"
+    )
+
+
 _RAW = (
     "nginx: proxy_pass http://gateway; with nothing after the name (no slash). Traefik: allow "
     "encoded characters and switch path sanitising off. Envoy: no normalize_path, no merge_slashes; "
@@ -277,6 +291,12 @@ PROBES: tuple[Probe, ...] = (
         "answers come back as they were sent",
         _compression,
         "nginx: gzip off; for this server.",
+    ),
+    Probe(
+        "the check is for proxies alone",
+        _check,
+        "nginx: location ^~ /api/session/check { return 404; } — or, where no proxy asks, "
+        "server.check: false (PRX-11).",
     ),
 )
 """Each differs from a plain request in one thing."""

@@ -129,6 +129,11 @@ class Compresses(Proxy):
         return Echo(echo.status, headers, echo.body, echo.told)
 
 
+class HandsOnTheCheck(Proxy):
+    def request(self, sent: dict[str, Any]) -> int:
+        return 401 if sent["target"].startswith("/api/session/check") else 0
+
+
 class Cuts(Proxy):
     def request(self, sent: dict[str, Any]) -> int:
         if sent["body"]:
@@ -158,6 +163,7 @@ def bad(line: Line, level: Level = Level.BAD) -> set[str]:
         (SmallBodies, "2 MiB of body arrive"),
         (Cuts, "2 MiB of body arrive"),
         (Compresses, "answers come back as they were sent"),
+        (HandsOnTheCheck, "the check is for proxies alone"),
     ],
 )
 def test_each_habit_is_found_by_its_probe(gateway: Running, habit: type[Proxy], what: str) -> None:
@@ -257,5 +263,5 @@ def test_a_signed_request_that_is_cut_is_a_finding(gateway: Running) -> None:
 
 def test_every_probe_has_its_words() -> None:
     """The table is the list of probes."""
-    assert len(PROBES) == len({probe.what for probe in PROBES}) == 11
+    assert len(PROBES) == len({probe.what for probe in PROBES}) == 12
     assert BODY > 1024 * 1024
