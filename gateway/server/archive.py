@@ -195,7 +195,7 @@ class Archives:
                 path="/api/archive/{bucket}/{prefix...}",
                 handler=self.post,
                 summary="A list of names too long for an address; `href` packs them.",
-                body=Names.model_json_schema(),
+                body=Names.model_json_schema,
                 answer={"type": "object", "properties": {"href": {"type": "string"}}},
             ),
         )

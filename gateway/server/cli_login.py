@@ -110,7 +110,7 @@ class CliLogin:
                 handler=self.redeem,
                 who=Who.ANYONE,
                 summary="An access key for a one-time code and the verifier of its challenge.",
-                body=Redeem.model_json_schema(),
+                body=Redeem.model_json_schema,
                 answer={
                     "type": "object",
                     "properties": {

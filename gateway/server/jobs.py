@@ -73,7 +73,7 @@ class Jobs:
                 path="/api/jobs",
                 handler=self.create,
                 summary="Starts copying, moving, renaming or deleting many objects.",
-                body=Order.model_json_schema(),
+                body=Order.model_json_schema,
                 answer={"type": "object", "properties": {"id": {"type": "string"}}},
             ),
             Route(

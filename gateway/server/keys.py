@@ -112,7 +112,7 @@ class Keys:
                 path="/api/keys",
                 handler=self.create,
                 summary="A new access key; its secret is in this answer and nowhere else.",
-                body=NewKey.model_json_schema(),
+                body=NewKey.model_json_schema,
                 answer=CREATED,
             ),
             Route(
@@ -126,7 +126,7 @@ class Keys:
                 path="/api/keys/temporary",
                 handler=self.temporary,
                 summary="Temporary credentials for the caller.",
-                body=NewTemporary.model_json_schema(),
+                body=NewTemporary.model_json_schema,
                 answer=TEMPORARY_KEYS,
             ),
             Route(

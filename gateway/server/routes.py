@@ -43,9 +43,9 @@ class Route:
     summary: str = ""
     page: bool = False
     """Answers documents, not JSON; left out of openapi.json."""
-    body: Mapping[str, Any] | None = None
+    body: Callable[[], Mapping[str, Any]] | None = None
     answer: Mapping[str, Any] | None = None
-    """JSON Schemas, for openapi.json."""
+    """JSON Schemas, for openapi.json; that of a body is made when somebody asks for it."""
     query: Sequence[str] = ()
 
 
@@ -203,5 +203,5 @@ def _operation(row: Route) -> dict[str, Any]:
         else [{"session": []}, {"bearer": []}, {"basic": []}],
     }
     if row.body is not None:
-        operation["requestBody"] = {"content": {"application/json": {"schema": row.body}}}
+        operation["requestBody"] = {"content": {"application/json": {"schema": row.body()}}}
     return operation

@@ -308,7 +308,7 @@ class Shares:
                 path="/api/shares",
                 handler=self.create,
                 summary="A new share link; its address is in this answer and nowhere else.",
-                body=NewShare.model_json_schema(),
+                body=NewShare.model_json_schema,
                 answer=SHARE,
             ),
             Route(

@@ -39,14 +39,23 @@ _IMPORT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asset:
     """One file, as it is sent."""
 
     content: bytes
-    zipped: bytes | None
     kind: str
     etag: str
+    _zipped: bytes | None = None
+
+    @property
+    def zipped(self) -> bytes | None:
+        """Compressed by whoever asks first, not by every start; None where that gains nothing."""
+        if len(self.content) <= SMALL or self.kind.startswith("image/png"):
+            return None
+        if self._zipped is None:
+            self._zipped = gzip.compress(self.content, 9, mtime=0)
+        return self._zipped
 
 
 class Static:
@@ -103,14 +112,11 @@ class Static:
         }
         if asset.etag in (request.headers.get("If-None-Match") or ""):
             return web.Response(status=304, headers=headers)
-        if asset.zipped is not None and "gzip" in (request.headers.get("Accept-Encoding") or ""):
+        if "gzip" in (request.headers.get("Accept-Encoding") or "") and asset.zipped is not None:
             return web.Response(body=asset.zipped, headers={**headers, "Content-Encoding": "gzip"})
         return web.Response(body=asset.content, headers=headers)
 
 
 def _asset(content: bytes, kind: str) -> Asset:
-    zipped = None
-    if len(content) > SMALL and not kind.startswith("image/png"):
-        zipped = gzip.compress(content, 9, mtime=0)
     etag = '"' + hashlib.sha256(content).hexdigest()[:32] + '"'
-    return Asset(content, zipped, kind, etag)
+    return Asset(content, kind, etag)
