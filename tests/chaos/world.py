@@ -44,10 +44,13 @@ async def chaotic(
             await app.stop()
 
 
-def open_exchanges() -> int:
-    """Requests that are still in memory, finished or not."""
+def open_exchanges(whole: Whole) -> int:
+    """Requests to this gateway that are still in memory, finished or not."""
     gc.collect()
-    return sum(isinstance(thing, Exchange) for thing in gc.get_objects())
+    return sum(
+        isinstance(thing, Exchange) and thing.snapshot is whole.app.snapshot
+        for thing in gc.get_objects()
+    )
 
 
 async def recovers(whole: Whole) -> None:
@@ -74,6 +77,6 @@ def held(whole: Whole) -> dict[str, int]:
         "running": whole.app.limits.running,
         "connections": whole.app.serving.connections,
         "upstream": sum(count - idle for count, idle in whole.app.pool.counts().values()),
-        "exchanges": open_exchanges(),
+        "exchanges": open_exchanges(whole),
     }
     return {name: count for name, count in found.items() if count}
