@@ -277,6 +277,7 @@ def test_uia_3_one_polite_region_tells_what_happened(opened: Opener) -> None:
     expect(polite).to_contain_text("1 selected, 460 B")
     page.keyboard.press("Escape")
     page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("q3")
     expect(polite).to_contain_text("2 names")
     page.goto("/ui/b/nothing-here/")

@@ -186,6 +186,8 @@ export function List() {
     const node = /** @type {HTMLElement} */ (viewport.current);
     const target = node.querySelector('.row[tabindex="0"]');
     if (!(target instanceof HTMLElement)) return;
+    // The row that shall have the focus is drawn with the next pass.
+    if (target.dataset.name !== focused.peek() && positionOf(focused.peek()) >= 0) return;
     wantFocus.current = false;
     target.focus({ preventScroll: true });
   };
@@ -238,13 +240,13 @@ export function List() {
   const keep = focused.value ? positionOf(focused.value) : -1;
   if (keep >= 0 && (keep < first || keep >= last)) shown.push(keep);
   // The focused row went, by a job or another tab: the row that took its place has the focus now.
-  const stood = useRef({ listing, at: -1 });
+  const stood = useRef({ listing, memory, at: -1 });
   useLayoutEffect(() => {
     const before = stood.current;
     const heir = heirs.get(focused.peek());
     if (heir && keep < 0 && before.listing === listing && positionOf(heir) < 0) return;
-    stood.current = { listing, at: keep };
-    if (keep >= 0 || before.listing !== listing || before.at < 0 || !order.length) return;
+    stood.current = { listing, memory, at: keep };
+    if (keep >= 0 || before.listing !== listing || before.memory !== memory || before.at < 0 || !order.length) return;
     heirs.delete(focused.peek());
     focused.value = heir ?? rowAt(Math.min(before.at, order.length - 1))?.name ?? "";
     if (document.activeElement === document.body) wantFocus.current = true;

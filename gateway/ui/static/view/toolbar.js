@@ -1,7 +1,7 @@
 /**
  * The toolbar of a place; while something is selected, the bar of what can be done with it.
  */
-import { html, useEffect, useRef } from "../lib/dom.js";
+import { html, useEffect, useLayoutEffect, useRef } from "../lib/dom.js";
 import { say } from "../lib/announce.js";
 import { count, plural, size } from "../lib/format.js";
 import { Icon } from "../lib/icons.js";
@@ -79,7 +79,7 @@ function toggleColumn(name) {
 function Filter() {
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   const { filter } = place.value;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const focus = () => field.current?.focus();
     addEventListener("gateway:filter", focus);
     return () => removeEventListener("gateway:filter", focus);
