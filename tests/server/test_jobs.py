@@ -275,7 +275,9 @@ async def test_ui_23_a_job_is_cancelled_from_another_replica(world, monkeypatch)
     await asyncio.wait_for(held.wait(), 10)
     here = world.app.jobs._running
     monkeypatch.setattr(world.app.jobs, "_running", {})
-    assert (await ada.ask("GET", f"/api/jobs/{job_id}")).json["state"] == "running"
+    async with asyncio.timeout(10):  # the store learns of it within moments
+        while (await ada.ask("GET", f"/api/jobs/{job_id}")).json["state"] != "running":
+            await asyncio.sleep(0.02)
     assert (await ada.ask("DELETE", f"/api/jobs/{job_id}")).status == 204
     await asyncio.wait({here[job_id].task}, timeout=10)
 
