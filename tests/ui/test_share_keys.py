@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import secrets
 import subprocess
 from pathlib import Path
 
@@ -35,16 +36,17 @@ def test_ui_36_the_boto3_lines_run_as_they_stand_until_the_key_is_revoked(
 ) -> None:
     """Made, pasted, run; revoked, and the next request fails."""
     botocore = pytest.importorskip("botocore.exceptions")
+    name = f"boto3-{secrets.token_hex(4)}"  # others make keys in this world too
     page = opened("/ui/keys")
-    create(page, "laptop")
+    create(page, name)
     code = "\n".join(snippets(page, "boto3"))
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(code, "snippet", "exec"), {})  # what a person would paste
     assert "summary.csv" in out.getvalue()
-    page.get_by_role("button", name="Revoke laptop").click()
+    page.get_by_role("button", name=f"Revoke {name}").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
-    expect(page.get_by_role("button", name="Revoke laptop")).to_have_count(0)
+    expect(page.get_by_role("button", name=f"Revoke {name}")).to_have_count(0)
 
     with pytest.raises(botocore.ClientError):
         exec(compile(code, "snippet", "exec"), {})  # the same lines again
