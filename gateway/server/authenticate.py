@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gateway import keyring
 from gateway.errors import CROSS_SITE, ProviderError, TokenError
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from gateway.sigv4.claims import Claimed
     from gateway.sigv4.sign import SigningKeys
     from gateway.sigv4.verify import Seal
+
+T = TypeVar("T")
 
 BASIC_MAX = 512  # bytes of an Authorization: Basic value: an id of 20 and a secret of up to 128 fit
 
@@ -105,47 +107,55 @@ class Authenticator:
     async def _signature(
         self, signed: Claimed, head: RequestHead, request: S3Request, ex: Exchange
     ) -> tuple[Proof, Seal]:
-        watched = self._failures.watched(head.peer, signed.key_id, ex.now)
-        found = await self._keys.find(signed.key_id, signed.session_token, ex.now)
-        try:
-            seal = verify(
+        def verified(secret: Secret | None) -> Seal:
+            return verify(
                 signed,
                 head,
                 request,
-                found.secret if found is not None else None,
+                secret,
                 now=ex.now,
                 keys=self._signing_keys,
                 public_authority=ex.snapshot.hosts.public_authority,
             )
+
+        return await self._believed(signed, head, ex, verified)
+
+    async def form(self, head: RequestHead, form: Form, ex: Exchange) -> Proof:
+        """Who signed this form's policy (SIG-17); no other proof is looked at. Raises S3Error."""
+        signed = claimed_form(head, form.fields)
+
+        def verified(secret: Secret | None) -> None:
+            verify_form(signed, form.policy, secret, now=ex.now, keys=self._signing_keys)
+
+        proof, _ = await self._believed(signed, head, ex, verified)
+        return proof
+
+    async def _believed(
+        self,
+        signed: Claimed,
+        head: RequestHead,
+        ex: Exchange,
+        verified: Callable[[Secret | None], T],
+    ) -> tuple[Proof, T]:
+        """
+        Who signed, and what `verified` made of it, which refuses a wrong signature and None.
+
+        What every signature goes through, over a head or over a form. Raises S3Error.
+        """
+        watched = self._failures.watched(head.peer, signed.key_id, ex.now)
+        found = await self._keys.find(signed.key_id, signed.session_token, ex.now)
+        try:
+            seal = verified(found.secret if found is not None else None)
         except S3Error as refused:
             if refused.row in (s3.SIGNATURE_DOES_NOT_MATCH, s3.INVALID_ACCESS_KEY_ID):
                 self._wrong(head, ex, "signature")
             raise
-        assert found is not None  # verify refuses a key that was not found
+        assert found is not None  # who has no secret was refused
         await self._refuse_revoked(found.proof, ex.now)
         if watched:
             self._failures.believed(head.peer, signed.key_id)
         self._used(found.proof, head, ex)
         return found.proof, seal
-
-    async def form(self, head: RequestHead, form: Form, ex: Exchange) -> Proof:
-        """Who signed this form's policy (SIG-17); no other proof is looked at. Raises S3Error."""
-        signed = claimed_form(head, form.fields)
-        watched = self._failures.watched(head.peer, signed.key_id, ex.now)
-        found = await self._keys.find(signed.key_id, signed.session_token, ex.now)
-        secret = found.secret if found is not None else None
-        try:
-            verify_form(signed, form.policy, secret, now=ex.now, keys=self._signing_keys)
-        except S3Error as refused:
-            if refused.row in (s3.SIGNATURE_DOES_NOT_MATCH, s3.INVALID_ACCESS_KEY_ID):
-                self._wrong(head, ex, "signature")
-            raise
-        assert found is not None  # verify_form refuses a key that was not found
-        await self._refuse_revoked(found.proof, ex.now)
-        if watched:
-            self._failures.believed(head.peer, signed.key_id)
-        self._used(found.proof, head, ex)
-        return found.proof
 
     def _used(self, proof: Proof, head: RequestHead, ex: Exchange) -> None:
         program = head.headers.get("user-agent")

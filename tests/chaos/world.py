@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gateway.app import App
 from gateway.demo.world import free_port
 from gateway.server.exchange import Exchange
 from tests.server.verifying_upstream import upstream
-from tests.server.whole_gateway import Whole, written
+from tests.server.whole_gateway import Whole, served, written
 
 PATIENCE = 10.0  # seconds of silence until the upstream is given up: never, unless a test says so
 IMPATIENT = 0.2  # for tests in which it is
@@ -33,15 +32,8 @@ async def chaotic(
             assert text.count(old) == 1, old
             text = text.replace(old, new)
         config.write_text(text + more, "utf-8")
-        app = await asyncio.to_thread(App, config)
-        await app.start()
-        made = Whole(app, behind, port, folder)
-        try:
+        async with served(config, behind, port) as made:
             yield made
-        finally:
-            for connection in made.opened:
-                connection.close()
-            await app.stop()
 
 
 def open_exchanges(whole: Whole) -> int:

@@ -215,6 +215,20 @@ def written(
 
 
 @asynccontextmanager
+async def served(config: Path, behind: VerifyingUpstream, port: int) -> AsyncIterator[Whole]:
+    """The gateway of this file, until the block ends; connections that tests opened are closed then."""
+    app = await asyncio.to_thread(App, config)
+    await app.start()
+    made = Whole(app, behind, port, config.parent)
+    try:
+        yield made
+    finally:
+        for connection in made.opened:
+            connection.close()
+        await app.stop()
+
+
+@asynccontextmanager
 async def whole_gateway(
     folder: Path, *, payload: str = "passthrough", server: str = ""
 ) -> AsyncIterator[Whole]:
@@ -222,12 +236,5 @@ async def whole_gateway(
     async with upstream() as behind:
         port = free_port()
         config = written(folder, port=port, s3=behind.port, payload=payload, server=server)
-        app = await asyncio.to_thread(App, config)
-        await app.start()
-        made = Whole(app, behind, port, folder)
-        try:
+        async with served(config, behind, port) as made:
             yield made
-        finally:
-            for connection in made.opened:
-                connection.close()
-            await app.stop()
