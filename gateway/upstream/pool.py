@@ -47,9 +47,11 @@ class Pool:
         """See Transport.send."""
         start = request_head(head, body)
         lane = self._lanes.get(endpoint) or self._lane(endpoint)
-        data = body.whole()
-        if data is None and body.length is not None and body.length <= ONE_WRITE:
-            data = await body.read(ONE_WRITE)
+        data = None
+        if body.length is not None:  # else the head says chunked
+            data = body.whole()
+            if data is None and body.length <= ONE_WRITE:
+                data = await body.read(ONE_WRITE)
         if data is None:
             connection = await lane.take(old=False)
             return await _converse(connection, head.method, start, body)

@@ -68,6 +68,19 @@ async def stuck() -> AsyncIterator[bytes]:
     await asyncio.sleep(60)
 
 
+class Arrived(Body):
+    """A body in HTTP chunks of which no piece is missing any more: it has no length for all that."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._data
+
+    def whole(self) -> bytes | None:
+        return self._data
+
+
 class TransportContract:
     """Derive, and give `transport`."""
 
@@ -124,8 +137,9 @@ class TransportContract:
             (lambda: stream(b"x" * 70_000, b"y" * 70_000, length=140_000), b"x" * 70_000 + b"y" * 70_000),
             (lambda: stream(b"x" * 70_000, b"y"), b"x" * 70_000 + b"y"),
             (lambda: BytesBody(b"z" * 300_000), b"z" * 300_000),
+            (lambda: Arrived(b"abc"), b"abc"),
         ],
-        ids=["in memory", "short", "short chunked", "long", "long chunked", "long in memory"],
+        ids=["in memory", "short", "short chunked", "long", "long chunked", "long in memory", "arrived chunked"],
     )  # fmt: skip
     async def test_a_body_arrives_whole(
         self,
