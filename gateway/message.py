@@ -7,13 +7,20 @@ Header names are lower case, values are text, order and repeats are kept.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import field
-from typing import final
+from functools import lru_cache
+from typing import TypeVar, TypeVarTuple, final
 
 from gateway.records import record
 
 Pairs = tuple[tuple[str, str], ...]
+
+More = TypeVarTuple("More")
+Found = TypeVar("Found")
+
+HEADS = 1024  # sets of names remembered by each function
+NAMES_MAX = 1024  # characters of such a set: what strangers write must not fill memory
 
 
 @final
@@ -72,6 +79,21 @@ class Headers:
     def __repr__(self) -> str:
         # Values may be credentials; a repr ends up in logs.
         return f"Headers({', '.join(self._first)})"
+
+
+def by_names(find: Callable[[str, *More], Found]) -> Callable[[Headers, *More], Found]:
+    """
+    What `find` tells from the names of header fields, a line each, remembered for the next head.
+
+    Whoever sends one head sends many with the same names: their values alone are looked at anew.
+    """
+    same: Callable[[str, *More], Found] = lru_cache(maxsize=HEADS)(find)  # type: ignore[assignment] # hashable
+
+    def tell(headers: Headers, *more: *More) -> Found:
+        names = "\n".join(headers.names())
+        return (same if len(names) <= NAMES_MAX else find)(names, *more)
+
+    return tell
 
 
 @final

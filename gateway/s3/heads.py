@@ -4,31 +4,40 @@ Heads of answers: which header fields reach the client (FWD-3), and the head of 
 
 from __future__ import annotations
 
-from gateway.message import Answer, BytesBody, Headers, Pairs, ResponseHead
+from operator import itemgetter
+
+from gateway.message import Answer, BytesBody, Headers, Pairs, ResponseHead, by_names
 from gateway.s3 import headers
 from gateway.s3.mapping import View
+
+_VALUE = itemgetter(1)
 
 
 def crossing(received: Headers, view: View) -> Pairs:
     """The response headers that reach the client (FWD-3). Its request id is written with every answer."""
-    crossed: list[tuple[str, str]] = []
-    for pair in received.pairs:
-        name = pair[0]
-        if name in headers.BACK or (name[:6] == "x-amz-" and _tells_nothing(name, view)):
-            crossed.append(pair)
-        elif name == "location" and view.operation.name == "CreateBucket":
-            crossed.append(("location", f"/{view.request.bucket}"))
-    values = "".join([value for _, value in crossed])
+    allowed = _allowed(received, view.upstream.identity(view.request.bucket))
+    crossed = [pair for pair in received.pairs if pair[0] in allowed]
+    if view.operation.name == "CreateBucket" and "location" in received:
+        crossed.append(("location", f"/{view.request.bucket}"))
+    values = "".join(map(_VALUE, crossed))
     if not (values.isascii() and values.isprintable()):
         crossed = _writable_only(crossed)
     return tuple(crossed)
 
 
-def _tells_nothing(name: str, view: View) -> bool:
-    """The x-amz-* header names nothing of the upstream's that the client calls otherwise."""
-    if name in headers.NOT_BACK:
-        return False
-    return name not in headers.BACK_UNDER_IDENTITY or view.upstream.identity(view.request.bucket)
+@by_names
+def _allowed(names: str, called_alike: bool) -> frozenset[str]:
+    """
+    Those of the names, a line each, that cross.
+
+    `called_alike`: the bucket has one name on both sides, so that no header can give another away.
+    """
+    none = headers.NOT_BACK if called_alike else headers.NOT_BACK | headers.BACK_UNDER_IDENTITY
+    return frozenset(
+        name
+        for name in names.split("\n")
+        if name in headers.BACK or (name[:6] == "x-amz-" and name not in none)
+    )
 
 
 def _writable_only(crossed: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from operator import itemgetter
 from typing import final
 
-from gateway.message import Headers, Pairs, RequestHead
+from gateway.message import Headers, Pairs, RequestHead, by_names
 from gateway.records import record
 from gateway.s3 import names, xml
 from gateway.s3.errors import (
@@ -44,7 +44,6 @@ DELETE_BODY_MAX = (
     2 * 1024 * 1024
 )  # bytes of a <Delete> document: 1 000 keys of 1 024 bytes and their XML
 DELETE_KEYS_MAX = 1000  # S3's own limit
-NAMES_MAX = 1024  # characters of a request's header names that are remembered together
 
 SIGNATURE_PARAMETERS = {
     name.lower(): name
@@ -167,6 +166,7 @@ class S3Request:
         return f"/{self.bucket}/{self.key}" if self.key else f"/{self.bucket}"
 
 
+_VALUE = itemgetter(1)
 # The target
 
 _ABSOLUTE = re.compile(r"(?i:https?)://([^/?]*)(.*)", re.DOTALL)
@@ -206,7 +206,7 @@ def parse(head: RequestHead, hosts: Hosts) -> S3Request:
     presigned, says, params, moved = _sorted_out(query)
     if moved:
         headers = _with_moved(headers, moved)
-        amz = _amz("\n".join(headers.names()))
+        _, amz = _spelling(headers)
     return S3Request(
         method=head.method,
         bucket=bucket,
@@ -262,34 +262,32 @@ def _single(headers: Headers) -> tuple[str, ...]:
 
     Gives the names that may ask for more: see `S3Request.amz`.
     """
-    pairs = headers.pairs
-    text = "\n".join(headers.names())
-    if "_" in text or headers.doubled:
+    underscored, amz = _spelling(headers)
+    if underscored or headers.doubled:
         seen: set[str] = set()
-        for name, _ in pairs:
+        for name, _ in headers.pairs:
             name = name.replace("_", "-")
             if name in seen and (name in _SINGLE or _single_amz(name)):
                 raise S3Error(INVALID_REQUEST, f"The header {name} came twice.", close=True)
             seen.add(name)
-    values = "".join([value for _, value in pairs])
+    values = "".join(map(_VALUE, headers.pairs))
     if not values.isascii():
         try:
             values.encode("utf-8")
         except UnicodeEncodeError as error:  # AIO-14: such bytes would vanish on the way out
             raise S3Error(INVALID_ARGUMENT, "A header is not UTF-8.") from error
-    return _same_amz(text) if len(text) <= NAMES_MAX else _amz(text)
+    return amz
 
 
 def _single_amz(name: str) -> bool:
     return name.startswith("x-amz-") and not name.startswith("x-amz-meta-")
 
 
-def _amz(text: str) -> tuple[str, ...]:
-    found = text.split("\n")
-    return tuple([name for name in found if name[:6] == "x-amz-" and name not in _ORDINARY])
-
-
-_same_amz = lru_cache(maxsize=1024)(_amz)  # a client sends the same names again and again
+@by_names
+def _spelling(names: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether a name holds `_`, and those that may ask for more."""
+    asking = [n for n in names.split("\n") if n[:6] == "x-amz-" and n not in _ORDINARY]
+    return "_" in names, tuple(asking)
 
 
 # The query

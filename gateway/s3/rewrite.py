@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
-from gateway.message import Headers, Pairs
+from gateway.message import Headers, Pairs, by_names
 from gateway.records import record
 from gateway.s3 import headers
 from gateway.s3.answers import RenewCredentials, UpstreamRefusal, inbound, upstream_request_id
@@ -149,12 +149,11 @@ def _headers(
     source: Upstream | None,
 ) -> Headers:
     """Those of the table, joined where they repeat; sources mapped; the gateway's own added."""
-    known = operation.known_headers
-    with_meta = "x-amz-meta-*" in known
-    found: dict[str, str] = {}
-    for name, value in request.headers.pairs:
-        if name in headers.OUT or name in known or (with_meta and name[:11] == "x-amz-meta-"):
-            found[name] = f"{found[name]},{value}" if name in found else value
+    received = request.headers
+    crossing = _crossing(received, operation.known_headers)
+    found = dict([pair for pair in received.pairs if pair[0] in crossing])
+    if received.doubled:
+        found = {name: ",".join(received.all(name)) for name in found}
     if operation.body_out is Body.DELETE:  # CHK-21: it is written anew
         for name in headers.OF_REQUEST_BODY:
             found.pop(name, None)
@@ -172,6 +171,16 @@ def _headers(
             found.pop(name, None)
         found.update(edits.set)
     return Headers(found.items())
+
+
+@by_names
+def _crossing(names: str, known: frozenset[str]) -> frozenset[str]:
+    """Those of the names, a line each, that cross with an operation that knows these (FWD-3)."""
+    found = names.split("\n")
+    crossing = {name for name in found if name in headers.OUT or name in known}
+    if "x-amz-meta-*" in known:
+        crossing.update(name for name in found if name[:11] == "x-amz-meta-")
+    return frozenset(crossing)
 
 
 def _source(

@@ -23,7 +23,7 @@ from enum import Enum, auto
 from gateway.s3 import errors
 from gateway.s3.errors import S3Error
 from gateway.sigv4.checksums import Sums
-from gateway.sigv4.sign import EMPTY_HASH
+from gateway.sigv4.sign import EMPTY_HASH, SigningKey
 from gateway.sigv4.tokens import Token
 
 LINE_MAX = 256  # bytes of a chunk line: 16 digits, a signature of 81, and nothing else
@@ -48,7 +48,7 @@ class Chain:
 
     __slots__ = ("_chunk", "_key", "_trailer", "previous")
 
-    def __init__(self, key: bytes, when: str, scope: str, seed: str) -> None:
+    def __init__(self, key: SigningKey, when: str, scope: str, seed: str) -> None:
         self._key = key
         self._chunk = f"AWS4-HMAC-SHA256-PAYLOAD\n{when}\n{scope}\n"
         self._trailer = f"AWS4-HMAC-SHA256-TRAILER\n{when}\n{scope}\n"
@@ -63,7 +63,7 @@ class Chain:
         return self._next(f"{self._trailer}{self.previous}\n{digest}")
 
     def _next(self, text: str) -> str:
-        self.previous = hmac.digest(self._key, text.encode(), "sha256").hex()
+        self.previous = self._key.sign(text)
         return self.previous
 
 

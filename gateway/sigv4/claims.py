@@ -12,6 +12,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -65,9 +66,16 @@ class Signer:
     names: str = field(init=False, compare=False)
     """SignedHeaders as it stands in the canonical request."""
     scope: str = field(init=False, compare=False)
+    before_host: int = field(init=False, compare=False)
+    """How many of the signed headers come before `host`."""
+    after_host: int = field(init=False, compare=False)
+    """Where those begin that come after it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", ";".join(self.signed_headers))
+        before = bisect_left(self.signed_headers, "host")
+        object.__setattr__(self, "before_host", before)
+        object.__setattr__(self, "after_host", before + self.signed_headers[before:].count("host"))
         scope = f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
         object.__setattr__(self, "scope", scope)
 

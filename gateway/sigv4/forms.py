@@ -23,7 +23,7 @@ from gateway.sigv4.claims import (
     same_day,
     scope_of,
 )
-from gateway.sigv4.sign import ALGORITHM, SigningKeys, signature
+from gateway.sigv4.sign import ALGORITHM, SigningKeys
 from gateway.sigv4.verify import MAX_SKEW, believed
 
 _REQUIRED = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
@@ -77,7 +77,7 @@ def verify_form(
     """
     if not c.when - MAX_SKEW <= now <= c.when + timedelta(seconds=LIFE_MAX):
         raise S3Error(errors.ACCESS_DENIED, "Invalid according to Policy: Policy expired.")
-    if believed(c, secret, keys, lambda key: [signature(key, policy)]) is None:
+    if believed(c, secret, keys, lambda key: [key.sign(policy)]) is None:
         raise S3Error(
             errors.SIGNATURE_DOES_NOT_MATCH,
             AWSAccessKeyId=c.key_id,

@@ -130,6 +130,8 @@ class Payload:
         elif self._streaming and self._body.length is None:  # CHK-3
             raise S3Error(errors.MISSING_CONTENT_LENGTH)
         elif self._body.length == 0:
+            if self._streaming and "content-length" not in self._headers:  # CHK-3
+                raise S3Error(errors.MISSING_CONTENT_LENGTH)
             if self._streaming or (self._token.hashed and self._token.text != EMPTY_HASH):
                 self._sums().compare()  # CHK-17: there will be nothing to hold back
         elif self._seal is not None and self._seal.presigned:
@@ -408,6 +410,7 @@ class Payload:
 
 
 def _chain(signature: Signature) -> Chain:
+    assert signature.signing_key is not None  # an unsigned request has no signed frames
     return Chain(signature.signing_key, signature.amz_date, signature.scope, signature.signature)
 
 

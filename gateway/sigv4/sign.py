@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
+from operator import itemgetter
+from typing import final
 from urllib.parse import quote
 
 from gateway.caches import Cache
@@ -26,6 +28,13 @@ TERMINATOR = "aws4_request"
 EMPTY_HASH = hashlib.sha256(b"").hexdigest()
 UNSIGNED = "UNSIGNED-PAYLOAD"
 BLANKS = (" ", "\t")
+
+HEADER_LINE = "%s:%s\n".__mod__
+"""A line of the canonical request from the pair (name, value)."""
+
+_NAME = itemgetter(0)
+_BLOCK = 64  # bytes of a block of SHA-256
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 NEVER_SIGNED = frozenset(
     {
@@ -52,6 +61,34 @@ KEYS_MAX = 4096  # signing keys held: each is one credential on one day in one r
 KEYS_SECONDS = 26 * 3600.0  # a scope lasts a day, and fifteen minutes of skew on both sides
 
 
+@final
+class SigningKey:
+    """
+    What one credential signs with on one day in one region.
+
+    HMAC-SHA256 by RFC 2104, with the blocks that hold the key hashed once: each signature takes
+    less than half of `hmac.digest`, which begins with the key every time.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, value: bytes) -> None:
+        """`value` is the derived key: 32 bytes."""
+        block = value.ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(block.translate(_INNER))
+        self._outer = hashlib.sha256(block.translate(_OUTER))
+
+    def sign(self, text: str) -> str:
+        """64 lower-case hex digits. Surrogates stand for bytes that are not UTF-8."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text.encode("utf-8", "surrogateescape"))
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+    def __repr__(self) -> str:
+        return "SigningKey(***)"
+
+
 class SigningKeys:
     """
     Signing keys that were derived before, for verifying and for signing (SIG-16).
@@ -62,21 +99,21 @@ class SigningKeys:
     """
 
     def __init__(self, name: str = "signing-keys", *, size: int = KEYS_MAX) -> None:
-        self._cache: Cache[tuple[str, str, str, str, str], bytes] = Cache(
+        self._cache: Cache[tuple[str, str, str, str, str], SigningKey] = Cache(
             name, size=size, seconds=KEYS_SECONDS
         )
 
     def find(
         self, key_id: str, secret: Secret, date: str, region: str, service: str
-    ) -> bytes | None:
+    ) -> SigningKey | None:
         return self._cache.get((key_id, secret.reveal(), date, region, service))
 
     def keep(
-        self, key_id: str, secret: Secret, date: str, region: str, service: str, key: bytes
+        self, key_id: str, secret: Secret, date: str, region: str, service: str, key: SigningKey
     ) -> None:
         self._cache.put((key_id, secret.reveal(), date, region, service), key)
 
-    def of(self, credentials: Credentials, date: str, region: str, service: str) -> bytes:
+    def of(self, credentials: Credentials, date: str, region: str, service: str) -> SigningKey:
         """The key for our own credentials: derived where it is not there yet, and kept."""
         entry = (credentials.access_key_id, credentials.secret.reveal(), date, region, service)
         key = self._cache.get(entry)
@@ -95,8 +132,8 @@ class Signature:
     amz_date: str = ""
     scope: str = ""
     signature: str = ""
-    """The seed of chunk signatures; empty where the request goes unsigned."""
-    signing_key: bytes = b""
+    """The seed of chunk signatures; empty where the request goes unsigned, and no key then."""
+    signing_key: SigningKey | None = None
 
     def __repr__(self) -> str:
         return f"Signature(scope={self.scope!r})"  # the key and the signature are secrets
@@ -109,12 +146,12 @@ def amz_date(moment: datetime) -> str:
     return "%04d%02d%02dT%02d%02d%02dZ" % (m.year, m.month, m.day, m.hour, m.minute, m.second)  # noqa: UP031
 
 
-def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+def signing_key(secret: str, date: str, region: str, service: str) -> SigningKey:
     """The key derived for one day, region and service."""
     key = hmac.digest(b"AWS4" + secret.encode("utf-8", "surrogatepass"), date.encode(), "sha256")
     for part in (region, service, TERMINATOR):
         key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    return SigningKey(key)
 
 
 def canonical_value(value: str) -> str:
@@ -123,15 +160,23 @@ def canonical_value(value: str) -> str:
     return " ".join([word for word in value.split(" ") if word]) if "  " in value else value
 
 
-def canonical_headers(pairs: Iterable[tuple[str, str]]) -> tuple[str, str]:
+def canonical_headers(pairs: Collection[tuple[str, str]]) -> tuple[str, str]:
     """SignedHeaders, and the lines of the canonical request; repeats are joined by a comma."""
-    values: dict[str, str] = {}
-    for name, value in pairs:
-        if "  " in value or value[:1] in BLANKS or value[-1:] in BLANKS:
+    ordered = sorted(pairs)
+    lines = "".join(map(HEADER_LINE, ordered))
+    if len(dict(ordered)) != len(ordered) or has_odd_blanks(lines):
+        values: dict[str, str] = {}
+        for name, value in pairs:
             value = canonical_value(value)
-        values[name] = f"{values[name]},{value}" if name in values else value
-    names = sorted(values)
-    return ";".join(names), "".join([f"{name}:{values[name]}\n" for name in names])
+            values[name] = f"{values[name]},{value}" if name in values else value
+        ordered = sorted(values.items())
+        lines = "".join(map(HEADER_LINE, ordered))
+    return ";".join(map(_NAME, ordered)), lines
+
+
+def has_odd_blanks(lines: str) -> bool:
+    """Some value of these header lines may not be canonical: blanks at its ends, or runs of them."""
+    return "  " in lines or ": " in lines or " \n" in lines or "\t" in lines
 
 
 def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
@@ -150,11 +195,6 @@ def string_to_sign(stamp: str, scope: str, canonical: str) -> str:
     # Header values may hold bytes that are not UTF-8: as surrogates they become those bytes again.
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     return f"{ALGORITHM}\n{stamp}\n{scope}\n{digest}"
-
-
-def signature(key: bytes, text: str) -> str:
-    """64 lower-case hex digits."""
-    return hmac.digest(key, text.encode("utf-8", "surrogateescape"), "sha256").hex()
 
 
 def sign(
@@ -190,11 +230,14 @@ def sign(
     if credentials.session_token is not None:
         pairs.append(("x-amz-security-token", credentials.session_token.reveal()))
     pairs += headers.pairs
-    names, lines = canonical_headers([pair for pair in pairs if pair[0] not in NEVER_SIGNED])
+    signed = pairs
+    if not NEVER_SIGNED.isdisjoint(headers.names()):
+        signed = [pair for pair in pairs if pair[0] not in NEVER_SIGNED]
+    names, lines = canonical_headers(signed)
     scope = f"{stamp[:8]}/{region}/{service}/{TERMINATOR}"
     key = keys.of(credentials, stamp[:8], region, service)
     canonical = canonical_request(method, path, query, lines, names, payload)
-    made = signature(key, string_to_sign(stamp, scope, canonical))
+    made = key.sign(string_to_sign(stamp, scope, canonical))
     pairs.append(
         (
             "authorization",
@@ -254,7 +297,7 @@ def presign(
     full = canonical_query(pairs)
     key = keys.of(credentials, stamp[:8], region, "s3")
     canonical = canonical_request(method, path, full, lines, names, UNSIGNED)
-    return f"{full}&X-Amz-Signature={signature(key, string_to_sign(stamp, scope, canonical))}"
+    return f"{full}&X-Amz-Signature={key.sign(string_to_sign(stamp, scope, canonical))}"
 
 
 def _split(piece: str) -> tuple[str, str]:

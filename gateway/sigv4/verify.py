@@ -20,7 +20,7 @@ from itertools import product
 from urllib.parse import quote
 
 from gateway.identity import Secret
-from gateway.message import Headers, RequestHead
+from gateway.message import Headers, RequestHead, by_names
 from gateway.records import record
 from gateway.s3 import errors
 from gateway.s3.errors import S3Error
@@ -28,13 +28,14 @@ from gateway.s3.names import decode, encode_path, encode_query
 from gateway.s3.request import S3Request
 from gateway.sigv4.claims import Claimed, claimed
 from gateway.sigv4.sign import (
-    BLANKS,
     EMPTY_HASH,
+    HEADER_LINE,
     UNSIGNED,
+    SigningKey,
     SigningKeys,
     canonical_request,
     canonical_value,
-    signature,
+    has_odd_blanks,
     signing_key,
     string_to_sign,
 )
@@ -58,7 +59,7 @@ class Seal:
     """The date of the string to sign, ISO basic."""
     scope: str
     seed: str = field(repr=False)
-    signing_key: bytes = field(repr=False)
+    signing_key: SigningKey = field(repr=False)
     presigned: bool = False
 
 
@@ -105,8 +106,8 @@ def believed(
     c: Claimed,
     secret: Secret | None,
     keys: SigningKeys,
-    candidates: Callable[[bytes], Iterable[str]],
-) -> bytes | None:
+    candidates: Callable[[SigningKey], Iterable[str]],
+) -> SigningKey | None:
     """
     The signing key, where one of the signatures that `candidates` makes with it is the one claimed.
 
@@ -220,22 +221,22 @@ def _without_body(headers: Headers) -> None:
 
 def _complete(c: Claimed, head: RequestHead) -> None:
     """SIG-3, PRE-7: or anyone on the path, or the holder of a link, adds an x-amz-acl."""
-    signed = c.signer.signed_headers
-    unsigned = [
-        name
-        for name in head.headers.names()
-        if name[:6] == "x-amz-"
-        and name not in signed
-        and not (name == "x-amz-cf-id" and head.trusted)  # CloudFront adds it on the way
-    ]
-    if "host" not in signed:
-        unsigned.append("host")
+    unsigned = _unsigned(head.headers, c.signer.signed_headers)
+    if unsigned and head.trusted:  # CloudFront adds it on the way
+        unsigned = tuple(name for name in unsigned if name != "x-amz-cf-id")
     if unsigned:
         raise S3Error(
             errors.ACCESS_DENIED,
             "There were headers present in the request which were not signed.",
             HeadersNotSigned=", ".join(unsigned),
         )
+
+
+@by_names
+def _unsigned(names: str, signed: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the names, a line each, that must be signed and are not."""
+    present = [n for n in names.split("\n") if n[:6] == "x-amz-" and n not in signed]
+    return tuple(present if "host" in signed else [*present, "host"])
 
 
 # --- the signature --------------------------------------------------------------------------
@@ -249,27 +250,23 @@ class _Form:
     def __init__(self, c: Claimed, head: RequestHead, request: S3Request) -> None:
         self.head = head
         self.request = request
-        self.names = c.signer.names
+        signer, headers = c.signer, head.headers
+        self.names = signer.names
         self.query = encode_query(_covered(request)) if request.query else ""
+        signed = signer.signed_headers
+        values = list(map(self._doubled if headers.doubled else headers.get, signed))
         self.missing: list[str] = []
-        headers = head.headers
-        doubled = headers.doubled
-        before = after = ""
-        for name in c.signer.signed_headers:
-            if name == "host":
-                continue
-            value = self._doubled(name) if doubled else headers.get(name)
-            if value is None:
-                self.missing.append(name)
-                value = ""
-            if "  " in value or value[:1] in BLANKS or value[-1:] in BLANKS:
-                value = canonical_value(value)
-            if name < "host":
-                before += f"{name}:{value}\n"
-            else:
-                after += f"{name}:{value}\n"
-        self.before = before
-        self.after = after
+        if None in values:
+            self.missing = [
+                name for name, value in zip(signed, values, strict=True) if value is None
+            ]
+            values = [value or "" for value in values]
+        lines = list(map(HEADER_LINE, zip(signed, values, strict=True)))
+        if has_odd_blanks("".join(lines)):
+            trimmed = [canonical_value(value or "") for value in values]
+            lines = list(map(HEADER_LINE, zip(signed, trimmed, strict=True)))
+        self.before = "".join(lines[: signer.before_host])
+        self.after = "".join(lines[signer.after_host :])
 
     def _doubled(self, name: str) -> str | None:
         values = self.head.headers.all(name)
@@ -292,13 +289,13 @@ def _fold(lines: str) -> str:
 
 
 def _candidates(
-    c: Claimed, form: _Form, key: bytes, payloads: tuple[str, ...], public_authority: str
+    c: Claimed, form: _Form, key: SigningKey, payloads: tuple[str, ...], public_authority: str
 ) -> Iterator[str]:
     """The signatures that would do, in turn; the first is what nearly all clients sign."""
     scope = c.signer.scope
     paths = _paths(form.request.raw_path)
     canonical = form.canonical(paths[0], _host(form.head), payloads[0])
-    yield signature(key, string_to_sign(c.stamp, scope, canonical))
+    yield key.sign(string_to_sign(c.stamp, scope, canonical))
 
     tabs = "\t" in form.before or "\t" in form.after
     # SIG-22: of white space that is no space, botocore and aws-sdk-js make one space, Go does not.
@@ -308,7 +305,7 @@ def _candidates(
     next(others)  # is the one above
     for path, host, payload, folded in others:
         canonical = form.canonical(path, host, payload, folded=folded)
-        yield signature(key, string_to_sign(c.stamp, scope, canonical))
+        yield key.sign(string_to_sign(c.stamp, scope, canonical))
 
 
 def _paths(raw_path: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import zlib
 from collections.abc import Sequence
 
@@ -46,11 +45,12 @@ def framed(
         token += "-TRAILER"
         headers.append(("x-amz-trailer", "x-amz-checksum-crc32"))
     seed = whole.client().signature(method, path, query, headers, payload=token)
-    previous = seed.signature
+    previous, key = seed.signature, seed.signing_key
+    assert key is not None
 
     def mac(kind: str, *rest: str) -> str:
         text = "\n".join((f"AWS4-HMAC-SHA256-{kind}", seed.amz_date, seed.scope, previous, *rest))
-        return hmac.new(seed.signing_key, text.encode(), hashlib.sha256).hexdigest()
+        return key.sign(text)
 
     parts: list[bytes] = []
     for piece in (*pieces, b""):

@@ -16,7 +16,7 @@ import pytest
 from gateway.identity import Credentials, Secret
 from gateway.message import Headers, RequestHead
 from gateway.s3.post import SMALL_FORM
-from gateway.sigv4.sign import amz_date, signature, signing_key
+from gateway.sigv4.sign import amz_date, signing_key
 from tests.server.whole_gateway import READER, WRITER, Reply, Whole, whole_gateway
 
 
@@ -64,7 +64,7 @@ def fields(
     }
     policy = base64.b64encode(json.dumps(document).encode()).decode()
     key = signing_key(who.secret.reveal(), f"{now:%Y%m%d}", "us-east-1", "s3")
-    return {**given, **signed, "policy": policy, "x-amz-signature": signature(key, policy)}
+    return {**given, **signed, "policy": policy, "x-amz-signature": key.sign(policy)}
 
 
 async def post(

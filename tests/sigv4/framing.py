@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from gateway.message import Body, Headers
-from gateway.sigv4.sign import EMPTY_HASH, Signature
+from gateway.sigv4.sign import EMPTY_HASH, Signature, SigningKey
 from gateway.sigv4.verify import Seal
 
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -21,7 +21,11 @@ CLIENT_KEY, CLIENT_SEED = b"client's signing key", "c" * 64
 OUR_KEY, OUR_SEED = b"our signing key", "0" * 64
 
 OURS = Signature(
-    headers=Headers(), amz_date=WHEN, scope=SCOPE, signature=OUR_SEED, signing_key=OUR_KEY
+    headers=Headers(),
+    amz_date=WHEN,
+    scope=SCOPE,
+    signature=OUR_SEED,
+    signing_key=SigningKey(OUR_KEY),
 )
 
 
@@ -31,7 +35,7 @@ def seal(token: str, *, presigned: bool = False) -> Seal:
         when=WHEN,
         scope=SCOPE,
         seed=CLIENT_SEED,
-        signing_key=CLIENT_KEY,
+        signing_key=SigningKey(CLIENT_KEY),
         presigned=presigned,
     )
 

@@ -18,7 +18,7 @@ from gateway.sigv4.chunks import (
     Resigner,
     trailer_hash,
 )
-from gateway.sigv4.sign import EMPTY_HASH, signing_key
+from gateway.sigv4.sign import EMPTY_HASH, SigningKey, signing_key
 from gateway.sigv4.tokens import read_token
 from tests.sigv4.framing import (
     CLIENT_KEY,
@@ -40,11 +40,11 @@ places = st.lists(st.integers(0, 4000), max_size=12)
 
 
 def theirs() -> Chain:
-    return Chain(CLIENT_KEY, WHEN, SCOPE, CLIENT_SEED)
+    return Chain(SigningKey(CLIENT_KEY), WHEN, SCOPE, CLIENT_SEED)
 
 
 def ours() -> Chain:
-    return Chain(OUR_KEY, WHEN, SCOPE, OUR_SEED)
+    return Chain(SigningKey(OUR_KEY), WHEN, SCOPE, OUR_SEED)
 
 
 def opener(token: str, length: int, announced: tuple[str, ...] = ()) -> Opener:

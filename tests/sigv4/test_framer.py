@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from gateway.sigv4.checksums import Sums
 from gateway.sigv4.chunks import Chain, Opener, Piece
 from gateway.sigv4.framer import JOIN_MAX, OWN_CHUNK, Framer, drained, framed_length
+from gateway.sigv4.sign import SigningKey
 from gateway.sigv4.tokens import read_token
 from tests.sigv4.framing import OUR_KEY, OUR_SEED, SCOPE, SIGNED_CHUNKS, WHEN
 
 
 def ours() -> Chain:
-    return Chain(OUR_KEY, WHEN, SCOPE, OUR_SEED)
+    return Chain(SigningKey(OUR_KEY), WHEN, SCOPE, OUR_SEED)
 
 
 @settings(max_examples=40, deadline=None)

@@ -24,7 +24,7 @@ from gateway.sigv4 import checksums
 from gateway.sigv4.chunks import Chain, Opener
 from gateway.sigv4.framer import framed_length
 from gateway.sigv4.payload import Payload, Plan, Switch
-from gateway.sigv4.sign import EMPTY_HASH, UNSIGNED
+from gateway.sigv4.sign import EMPTY_HASH, UNSIGNED, SigningKey
 from gateway.sigv4.tokens import read_token
 from tests.sigv4.framing import (
     OUR_KEY,
@@ -92,6 +92,8 @@ class Sent:
             There(self.wire, declared) if places is None else Wire(cut(self.wire, places), declared)
         )
         pairs = [*self.headers]
+        if declared is not None:
+            pairs.append(("content-length", str(declared)))
         if self.token is not None:
             pairs.append(("x-amz-content-sha256", self.token))
         signed = seal(self.token) if proof and self.token is not None else None
@@ -137,7 +139,7 @@ async def arrived(payload: Payload, plan: Plan) -> bytes:
     for name in announced:
         assert "x-amz-sdk-checksum-algorithm" in edited  # CHK-14
         sums.announce(name)
-    chain = Chain(OUR_KEY, WHEN, SCOPE, OUR_SEED) if token.signed else None
+    chain = Chain(SigningKey(OUR_KEY), WHEN, SCOPE, OUR_SEED) if token.signed else None
     opener = Opener(token, int(edited["x-amz-decoded-content-length"]), announced, chain, sums)
     opener.feed(out)
     opener.finish()
@@ -497,6 +499,17 @@ def test_chk_3_an_object_without_frames_needs_a_length(token):
 
     assert refusal(caught.value) == (411, "MissingContentLength")
     upload(token, OBJECT).payload(length=None).check(OPERATIONS["PutBucketPolicy"])
+
+
+def test_chk_3_an_empty_object_says_that_it_is_empty():
+    """Neither a length nor chunks: HTTP means nothing by it, S3 asks again; so much for uploads."""
+    payload = Payload(NO_BODY, Headers(), None)
+    with pytest.raises(S3Error) as caught:
+        payload.check(PUT)
+
+    assert refusal(caught.value) == (411, "MissingContentLength")
+    payload.check(OPERATIONS["CreateBucket"])
+    Payload(NO_BODY, Headers([("content-length", "0")]), None).check(PUT)
 
 
 @pytest.mark.parametrize("token", [SIGNED_CHUNKS, SIGNED_TRAILER])

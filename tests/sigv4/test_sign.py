@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import http.server
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from gateway.sigv4.sign import (
     EMPTY_HASH,
     NEVER_SIGNED,
     UNSIGNED,
+    SigningKey,
     SigningKeys,
     amz_date,
     canonical_headers,
@@ -404,7 +406,8 @@ def test_sig_16_a_signing_key_belongs_to_its_secret():
     rotated = Credentials(access_key_id=AWS.access_key_id, secret=Secret("new"))
 
     assert keys.of(AWS, "20261124", "r", "s3") is first
-    assert keys.of(rotated, "20261124", "r", "s3") == signing_key("new", "20261124", "r", "s3")
+    other = signing_key("new", "20261124", "r", "s3")
+    assert keys.of(rotated, "20261124", "r", "s3").sign("text") == other.sign("text")
     assert len({first, *(keys.of(AWS, *s) for s in SCOPES)}) == 1 + len(SCOPES)
 
 
@@ -420,7 +423,7 @@ def test_sig_16_the_cache_is_bounded_and_finding_enters_nothing():
 
     assert len(keys._cache) == 0
     for region in "abc":
-        keys.keep("id", AWS.secret, "20261124", region, "s3", b"k")
+        keys.keep("id", AWS.secret, "20261124", region, "s3", SigningKey(b"k"))
     assert len(keys._cache) == 2
 
 
@@ -441,3 +444,19 @@ def test_sig_15_neither_key_nor_signature_shows_in_a_repr():
 
     assert repr(signed) == "Signature(scope='20261124/r/s3/aws4_request')"
     assert signed.headers["x-amz-security-token"] == "to/k+en=="
+
+
+@given(st.binary(min_size=32, max_size=32), st.text())
+def test_sig_a_signing_key_signs_as_the_library_does(value, text):
+    """RFC 2104 in two halves against the standard library's HMAC; surrogates as the bytes they stand for."""
+    data = text.encode("utf-8", "replace")
+    text = data.decode("utf-8", "surrogateescape")
+
+    assert SigningKey(value).sign(text) == hmac.new(value, data, "sha256").hexdigest()
+    assert value.hex() not in repr(SigningKey(value))
+
+
+def test_a_lone_surrogate_is_signed_as_its_byte():
+    key = SigningKey(b"k" * 32)
+
+    assert key.sign("a\udcff") == hmac.new(b"k" * 32, b"a\xff", "sha256").hexdigest()

@@ -19,8 +19,14 @@ from gateway.message import Headers, RequestHead
 from gateway.s3.errors import S3Error
 from gateway.s3.request import encode_query
 from gateway.sigv4 import verify as module
-from gateway.sigv4.sign import EMPTY_HASH, UNSIGNED, SigningKeys, canonical_request, string_to_sign
-from gateway.sigv4.sign import signature as hexmac
+from gateway.sigv4.sign import (
+    EMPTY_HASH,
+    UNSIGNED,
+    SigningKey,
+    SigningKeys,
+    canonical_request,
+    string_to_sign,
+)
 from tests.sigv4.clients import (
     ALICE,
     GUEST,
@@ -214,7 +220,7 @@ def test_sig_3_the_host_must_be_signed():
     lines = f"x-amz-content-sha256:{EMPTY_HASH}\nx-amz-date:{stamp}\n"
     signed = "x-amz-content-sha256;x-amz-date"
     canonical = canonical_request("GET", "/bucket/key", "", lines, signed, EMPTY_HASH)
-    made = hexmac(key, string_to_sign(stamp, scope, canonical))
+    made = key.sign(string_to_sign(stamp, scope, canonical))
     head = instead(
         Client().head(),
         "authorization",
@@ -243,7 +249,7 @@ def signed_by_hand(
     stamp, scope = "20261124T201503Z", "20261124/us-east-1/s3/aws4_request"
     key = SigningKeys().of(ALICE, "20261124", "us-east-1", "s3")
     canonical = canonical_request("GET", path, query, lines, signed, EMPTY_HASH)
-    made = hexmac(key, string_to_sign(stamp, scope, canonical))
+    made = key.sign(string_to_sign(stamp, scope, canonical))
     return RequestHead(
         method="GET",
         target=path + (f"?{query}" if query else ""),
@@ -450,10 +456,8 @@ def pinned(line: str, *, in_header: bool) -> RequestHead:
     query = encode_query(pairs)
     canonical = canonical_request("PUT", "/bucket/key", query, lines, signed, line)
     key = SigningKeys().of(ALICE, "20261124", "us-east-1", "s3")
-    made = hexmac(
-        key,
-        string_to_sign("20261124T201503Z", "20261124/us-east-1/s3/aws4_request", canonical),
-    )
+    scope = "20261124/us-east-1/s3/aws4_request"
+    made = key.sign(string_to_sign("20261124T201503Z", scope, canonical))
     target = f"/bucket/key?{query}&X-Amz-Signature={made}"
     return RequestHead(method="PUT", target=target, headers=Headers(headers))
 
@@ -503,7 +507,7 @@ def test_sts_5_without_a_hash_the_form_counts_all_the_same():
     key = SigningKeys().of(ALICE, "20261124", "us-east-1", "sts")
     lines = f"host:s3.example.com\nx-amz-date:{stamp}\n"
     canonical = canonical_request("POST", "/", "", lines, "host;x-amz-date", HASH)
-    made = hexmac(key, string_to_sign(stamp, scope, canonical))
+    made = key.sign(string_to_sign(stamp, scope, canonical))
     head = RequestHead(
         method="POST",
         target="/",
@@ -530,18 +534,19 @@ def test_sts_5_without_a_hash_the_form_counts_all_the_same():
 def count_macs(head: RequestHead, secret: Secret | None, keys: SigningKeys) -> int:
     """HMACs computed for one request, signing keys (four each) included."""
     calls: list[int] = []
+    sign = SigningKey.sign
 
     def counted_key(*arguments):
         calls.append(4)
-        return b"k" * 32
+        return SigningKey(b"k" * 32)
 
     def counted(key, text):
         calls.append(1)
-        return hexmac(key, text)
+        return sign(key, text)
 
     with (
         patch.object(module, "signing_key", counted_key),
-        patch.object(module, "signature", counted),
+        patch.object(SigningKey, "sign", counted),
     ):
         refusal(head, secret, keys=keys)
     return sum(calls)
