@@ -348,7 +348,7 @@ def incomplete() -> S3Error:
 
 
 def _malformed() -> S3Error:
-    return S3Error(errors.INVALID_REQUEST, "The aws-chunked framing of the body is malformed.")
+    return S3Error(errors.INCOMPLETE_BODY, "The aws-chunked framing of the body is malformed.")
 
 
 def _bad_trailer() -> S3Error:

@@ -65,8 +65,8 @@ def read_token(text: str) -> Token:
         raise S3Error(errors.NOT_IMPLEMENTED, f"{text} is not implemented; use {SIGNED_CHUNKS}.")
     raise S3Error(
         errors.INVALID_ARGUMENT,
-        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- token of AWS Signature "
-        "Version 4, or a SHA-256 in hexadecimal.",
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+        f"{SIGNED_CHUNKS}, {SIGNED_TRAILER} or a valid sha256 value.",
         argument_name="x-amz-content-sha256",
         argument_value=text,
     )
