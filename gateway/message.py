@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import field
 from functools import lru_cache
+from itertools import compress
+from operator import itemgetter
 from typing import TypeVar, TypeVarTuple, final
 
 from gateway.records import record
@@ -19,6 +21,8 @@ Pairs = tuple[tuple[str, str], ...]
 More = TypeVarTuple("More")
 Found = TypeVar("Found")
 
+_NAME = itemgetter(0)
+
 HEADS = 1024  # sets of names remembered by each function
 NAMES_MAX = 1024  # characters of such a set: what strangers write must not fill memory
 
@@ -27,12 +31,14 @@ NAMES_MAX = 1024  # characters of such a set: what strangers write must not fill
 class Headers:
     """Header fields in order, repeats kept, names in lower case. Never changed after it is made."""
 
-    __slots__ = ("_first", "get", "pairs")
+    __slots__ = ("_first", "doubled", "get", "pairs")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self.pairs: Pairs = tuple(pairs)
         first = dict(self.pairs)
-        if len(first) != len(self.pairs):
+        self.doubled = len(first) != len(self.pairs)
+        """Some name comes more than once."""
+        if self.doubled:
             first = {}
             for name, value in self.pairs:
                 first.setdefault(name, value)
@@ -45,10 +51,9 @@ class Headers:
         """The same from names in any case."""
         return cls((name.lower(), value) for name, value in pairs)
 
-    @property
-    def doubled(self) -> bool:
-        """Some name comes more than once."""
-        return len(self._first) != len(self.pairs)
+    def those(self, names: frozenset[str]) -> list[tuple[str, str]]:
+        """The pairs whose names are among these, in order."""
+        return list(compress(self.pairs, map(names.__contains__, map(_NAME, self.pairs))))
 
     def all(self, name: str) -> list[str]:
         """Every value of the field, in order."""

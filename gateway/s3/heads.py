@@ -16,7 +16,7 @@ _VALUE = itemgetter(1)
 def crossing(received: Headers, view: View) -> Pairs:
     """The response headers that reach the client (FWD-3). Its request id is written with every answer."""
     allowed = _allowed(received, view.upstream.identity(view.request.bucket))
-    crossed = [pair for pair in received.pairs if pair[0] in allowed]
+    crossed = received.those(allowed)
     if view.operation.name == "CreateBucket" and "location" in received:
         crossed.append(("location", f"/{view.request.bucket}"))
     values = "".join(map(_VALUE, crossed))

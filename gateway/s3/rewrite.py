@@ -151,7 +151,7 @@ def _headers(
     """Those of the table, joined where they repeat; sources mapped; the gateway's own added."""
     received = request.headers
     crossing = _crossing(received, operation.known_headers)
-    found = dict([pair for pair in received.pairs if pair[0] in crossing])
+    found = dict(received.those(crossing))
     if received.doubled:
         found = {name: ",".join(received.all(name)) for name in found}
     if operation.body_out is Body.DELETE:  # CHK-21: it is written anew
