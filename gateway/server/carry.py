@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway.server.errands import BATCH, Entry, Errand, Refused
+from gateway.server.errands import BATCH, Entry, Errand, Refused, refused_alone
 from gateway.server.orders import Order, Source, other_names, target_base
 from gateway.server.transfer import Place, Sizes, copy
 
@@ -228,7 +228,7 @@ class Job:
             while (item := await queue.get()) is not None:
                 await self._copy(item)
 
-        try:
+        with refused_alone():
             async with asyncio.TaskGroup() as group:
                 for _ in range(workers):
                     group.create_task(work())
@@ -237,8 +237,6 @@ class Job:
                         await queue.put(item)
                 for _ in range(workers):
                     await queue.put(None)
-        except* Refused as refused:
-            raise next(_leaves(refused)) from None
 
     async def _copy(self, item: Item) -> None:
         source = item.source
@@ -303,11 +301,3 @@ class Job:
 def _named(source: Source) -> tuple[str, ...] | None:
     """The keys of a source that names them; None where they have to be listed."""
     return source.only if source.key is None else (source.key,)
-
-
-def _leaves(group: BaseExceptionGroup[Refused]) -> Iterator[Refused]:
-    for one in group.exceptions:
-        if isinstance(one, BaseExceptionGroup):
-            yield from _leaves(one)
-        else:
-            yield one

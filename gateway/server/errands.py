@@ -65,6 +65,27 @@ class Refused(GatewayError):
         self.message = message
 
 
+@contextmanager
+def refused_alone() -> Iterator[None]:
+    """
+    Around a task group: the first refusal comes out as itself, since the others follow from it.
+
+    It is raised after `except*`: inside, Python before 3.11.4 puts it into a group again.
+    """
+    first: Refused | None = None
+    try:
+        yield
+    except* Refused as refused:
+        first = _first(refused)
+    if first is not None:
+        raise first
+
+
+def _first(group: BaseExceptionGroup[Refused]) -> Refused:
+    found = group.exceptions[0]
+    return found if isinstance(found, Refused) else _first(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An object as a list shows it."""

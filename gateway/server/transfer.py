@@ -18,7 +18,7 @@ from math import ceil
 
 from gateway.message import Body, BytesBody, Headers, IterBody, Pairs
 from gateway.s3 import names, xml
-from gateway.server.errands import Errand, Refused, succeeded
+from gateway.server.errands import Errand, Refused, refused_alone, succeeded
 
 GIB = 1024**3
 PARTS_MAX = 10_000
@@ -217,12 +217,10 @@ class _Copy:
                 await one(index)
 
         await one(next(waiting))
-        try:
+        with refused_alone():
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(PARTS_AT_ONCE, count - 1)):
                     group.create_task(work())
-        except* Refused as refused:
-            raise _first(refused) from None
         return etags
 
     async def _part_copied(self, upload: str, number: int, first: int, last: int) -> str:
@@ -252,9 +250,3 @@ class _Copy:
                 body=self._counted(answer.body, last - first + 1),
             )
         return made.get("etag") or ""
-
-
-def _first(group: BaseExceptionGroup[Refused]) -> Refused:
-    """One of several failures at once: the others are its consequence."""
-    found = group.exceptions[0]
-    return found if isinstance(found, Refused) else _first(found)

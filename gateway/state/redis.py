@@ -74,32 +74,35 @@ class Place:
 
 def parse_url(url: str) -> Place:
     """Raises ValueError, without the URL: it may hold a password."""
-    parts = urlsplit(url)
-    options = parse_qs(parts.query, keep_blank_values=True)
+    # Not by urlsplit, which takes one host: brackets behind a comma are no URL to it.
+    scheme, _, rest = url.partition("://")
+    place, _, query = rest.partition("?")
+    authority, _, path = place.partition("/")
+    options = parse_qs(query, keep_blank_values=True)
     ca = options.pop("ca", [None])[-1]
     if options:
         raise ValueError(f"the redis URL has an unknown option {min(options)!r}")
-    scheme, _, kind = parts.scheme.partition("+")
+    scheme, _, kind = scheme.lower().partition("+")
     if scheme not in ("redis", "rediss", "unix") or kind not in ("", "sentinel", "cluster"):
         raise ValueError(
             "the state URL is none of redis, rediss, unix, redis+sentinel, redis+cluster"
         )
     if not kind:
         return Place(kind="plain", url=url.partition("?")[0], ca=ca, tls=scheme == "rediss")
-    path = [unquote(piece) for piece in parts.path.strip("/").split("/") if piece]
+    names = [unquote(piece) for piece in path.split("/") if piece]
     if kind == "sentinel" and not (
-        1 <= len(path) <= 2 and path[1:] == [p for p in path[1:] if p.isdecimal()]
+        1 <= len(names) <= 2 and names[1:] == [p for p in names[1:] if p.isdecimal()]
     ):
         raise ValueError("a redis+sentinel URL ends in /NAME or /NAME/DATABASE")
-    if kind == "cluster" and path:
+    if kind == "cluster" and names:
         raise ValueError("a redis+cluster URL has no database")
-    credentials, _, hosts = parts.netloc.rpartition("@")
+    credentials, _, hosts = authority.rpartition("@")
     user, _, password = credentials.partition(":")
     return Place(
         kind="sentinel" if kind == "sentinel" else "cluster",
         hosts=_hosts(hosts, SENTINEL_PORT if kind == "sentinel" else PORT),
-        service=path[0] if path else "",
-        database=int(path[1]) if len(path) > 1 else 0,
+        service=names[0] if names else "",
+        database=int(names[1]) if len(names) > 1 else 0,
         username=unquote(user) or None,
         password=unquote(password) or None,
         tls=scheme == "rediss",
