@@ -215,7 +215,6 @@ MISSING_CONTENT_LENGTH = row(
     "MissingContentLength", 411, "You must provide the Content-Length HTTP header."
 )
 MISSING_REQUEST_BODY = row("MissingRequestBodyError", 400, "Request Body is empty")
-EXPECTATION_FAILED = row("ExpectationFailed", 417, "Only 100-continue can be expected.")
 REQUEST_TIMEOUT = row(
     "RequestTimeout",
     400,

@@ -327,7 +327,9 @@ def _echo(page: _Page, view: View, encode: Callable[[str], str]) -> Iterator[tup
     """What the request said, as S3 repeats it (LST-3)."""
     request, form = view.request, page.form
     yield form.bucket, escape(request.bucket)
-    asked = {"Prefix": "prefix", **form.marks, "Delimiter": "delimiter"}
+    asked = {"Prefix": "prefix", **form.marks}
+    if request.param("delimiter"):  # S3 leaves an empty one out
+        asked["Delimiter"] = "delimiter"
     for element, name in asked.items():
         value = request.param(name)
         if value is not None or element in _ALWAYS:

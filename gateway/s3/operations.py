@@ -17,7 +17,13 @@ from typing import final
 
 from gateway.records import record
 from gateway.s3 import headers
-from gateway.s3.errors import INVALID_ARGUMENT, INVALID_REQUEST, NOT_IMPLEMENTED, S3Error
+from gateway.s3.errors import (
+    INVALID_ARGUMENT,
+    INVALID_REQUEST,
+    METHOD_NOT_ALLOWED,
+    NOT_IMPLEMENTED,
+    S3Error,
+)
 from gateway.s3.objects import ObjectName
 from gateway.s3.request import S3Request
 from gateway.s3.table import (
@@ -104,8 +110,8 @@ def resolve(request: S3Request) -> Operation:
     """
     The one operation that the request is.
 
-    Raises S3Error: NotImplemented where none fits or it is never served, InvalidArgument,
-    InvalidRequest.
+    Raises S3Error: NotImplemented where none fits or it is never served, MethodNotAllowed where
+    there is nothing but the method to fit, InvalidArgument, InvalidRequest.
     """
     level = Level.OBJECT if request.key else Level.BUCKET if request.bucket else Level.SERVICE
     operation = _fitting(request, level)
@@ -132,6 +138,8 @@ def _fitting(request: S3Request, level: Level) -> Operation:
     for candidate in candidates:
         if not candidate.headers or all(name in request.headers for name in candidate.headers):
             return candidate
+    if not request.params:
+        raise S3Error(METHOD_NOT_ALLOWED, method=request.method)
     raise S3Error(NOT_IMPLEMENTED, "No S3 operation has this method and these parameters.")
 
 

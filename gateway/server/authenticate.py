@@ -181,6 +181,8 @@ class Authenticator:
             return None
         scheme, _, rest = value.partition(" ")
         match scheme.lower():
+            case "":
+                raise S3Error(s3.ACCESS_DENIED)
             case "bearer":
                 return await self._bearer(head, rest.strip(), ex)
             case "basic":

@@ -206,7 +206,8 @@ class Inbound:
     def __init__(self, line: Line, read: Read) -> None:
         self.line = line
         self.read = read
-        expected = "expect" in read.headers and read.version == "1.1"
+        asked = read.headers.get("expect")
+        expected = asked is not None and asked.lower() == "100-continue" and read.version == "1.1"
         self.body = ClientBody(line, read.length, expected=expected)
         self.keep = read.keep_alive
         """The connection may be used again after the answer."""
@@ -226,10 +227,7 @@ class Inbound:
 
 
 def body_of(inbound: Inbound) -> Body:
-    """The request's body. Raises S3Error for an expectation we do not know (EXP-4)."""
-    expect = inbound.read.headers.get("expect")
-    if expect is not None and expect.lower() != "100-continue":
-        raise S3Error(s3.EXPECTATION_FAILED)
+    """The request's body."""
     body = inbound.body
     if not body.ended:
         limits = inbound.exchange.snapshot.config.server

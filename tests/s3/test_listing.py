@@ -233,6 +233,15 @@ def test_lst_3_no_element_names_the_upstreams_bucket_or_prefix(name):
         assert "alice" not in got
 
 
+def test_lst_3_an_empty_delimiter_is_no_delimiter():
+    """S3 leaves it out, and clients read what is there as what was used."""
+    got = page_xml(page([]), looking("prefix=&delimiter=")).decode()
+
+    assert "<Prefix></Prefix><Marker></Marker>" in got
+    assert "Delimiter" not in got
+    assert "Delimiter" not in page_json(page([]), looking("delimiter=")).decode()
+
+
 def test_lst_3_an_encoding_client_gets_its_echo_encoded():
     """As botocore decodes it; space as %20, which suits all."""
     got = page_xml(page([]), looking("prefix=p+%2Bq/&marker=m+n&encoding-type=url")).decode()

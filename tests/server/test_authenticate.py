@@ -196,7 +196,7 @@ async def test_sig_2_two_proofs_are_refused(world, asked):
         (head(("authorization", "Basic !!!")), "InvalidRequest", 0),
         (head(("authorization", "Basic " + "A" * 1000)), "InvalidRequest", 0),
         (head(("authorization", "Digest x")), "InvalidRequest", 0),
-        (head(("authorization", "")), "InvalidRequest", 0),
+        (head(("authorization", "")), "AccessDenied", 0),
     ],
 )  # fmt: skip
 async def test_sig_25_a_wrong_proof_is_followed_by_no_weaker_one(world, asked, code, counted):
