@@ -16,6 +16,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, final
 
+from gateway.records import Record
+
 ANONYMOUS_ISSUER = "anonymous"
 SERVICE_ISSUER = "service"
 """Issuer names that no configured provider may bear."""
@@ -144,8 +146,7 @@ class Method(StrEnum):
     ANONYMOUS = "anonymous"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(Record, frozen=True, kw_only=True):
     """An identity and how it was shown."""
 
     identity: Identity

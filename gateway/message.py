@@ -8,13 +8,12 @@ Header names are lower case, values are text, order and repeats are kept.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import field
 from functools import lru_cache
 from itertools import compress
 from operator import itemgetter
 from typing import TypeVar, TypeVarTuple, final
 
-from gateway.records import record
+from gateway.records import Record, field
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -113,8 +112,7 @@ class Names(dict[bytes, str]):
         return name.decode("ascii").lower()
 
 
-@record(frozen=True, slots=True, kw_only=True)
-class RequestHead:
+class RequestHead(Record, frozen=True, kw_only=True):
     """One request as it was received."""
 
     method: str
@@ -131,8 +129,7 @@ class RequestHead:
     """X-Forwarded-Host, from a trusted proxy only."""
 
 
-@record(frozen=True, slots=True, kw_only=True)
-class ResponseHead:
+class ResponseHead(Record, frozen=True, kw_only=True):
     """Status and header fields of an answer."""
 
     status: int
@@ -221,8 +218,7 @@ class IterBody(Body):
 NO_BODY = BytesBody()
 
 
-@record(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Record, frozen=True, kw_only=True):
     """What comes back: a head and a body that whoever takes the answer must close."""
 
     head: ResponseHead

@@ -71,6 +71,7 @@ DOORS: dict[str, list[str]] = {
     "uvloop": ["cli.*"],
     "moto": ["demo.*"],
     "httptools": ["server.reader", "upstream.*"],
+    "msgspec": ["records", "observe.audit"],
     "awscrt": ["sigv4.*"],
     "aiohttp": ["server.*", "app", "demo.*", "oidc.calls", "upstream.*", "cli.*", "observe.*"],
 }

@@ -20,6 +20,7 @@ from gateway.accesskeys.records import KeyRecord, narrowings_from, narrowings_js
 from gateway.errors import GatewayError
 from gateway.identity import Identity, Method, Narrowing, Proof, Secret
 from gateway.keyring import Keyring, random_key_id
+from gateway.records import Record
 from gateway.s3 import errors as s3
 from gateway.s3.errors import S3Error
 
@@ -47,8 +48,7 @@ class TokenTooLarge(GatewayError):
         """It would have fitted without the narrowing that was asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Record, frozen=True, kw_only=True):
     """Whose key id it is, and the secret that their signature must have been made with."""
 
     secret: Secret

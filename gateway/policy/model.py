@@ -16,7 +16,8 @@ from gateway import errors
 from gateway.errors import Reason
 from gateway.identity import Identity
 from gateway.policy.patterns import Pattern, is_pattern, key_pattern, name_pattern
-from gateway.records import record
+from gateway.records import Record
+from gateway.records import replace as replace_record
 from gateway.s3 import names
 from gateway.s3.objects import ObjectName
 from gateway.s3.operations import Requirement
@@ -266,8 +267,7 @@ _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 @final
-@record(frozen=True, slots=True)
-class Outcome:
+class Outcome(Record, frozen=True):
     """One need of an operation, judged."""
 
     requirement: Requirement
@@ -276,7 +276,7 @@ class Outcome:
     reason: Reason
     rule: str | None = None
     """The rule that granted or forbade."""
-    detail: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    detail: Mapping[str, str] = _NOTHING
 
     @property
     def granted(self) -> bool:
@@ -300,8 +300,7 @@ Visible = Callable[[str, bool], bool]
 
 
 @final
-@record(frozen=True, slots=True)
-class Decision:
+class Decision(Record, frozen=True):
     """What an operation needs, and whether it is given."""
 
     outcomes: tuple[Outcome, ...]
@@ -312,7 +311,7 @@ class Decision:
     """For lists: what may be shown; None where everything may (LST-10)."""
     source: Grant | None = None
     """Of a copy or a rename: what maps the source's name."""
-    dropped: Mapping[int, Outcome] = field(default_factory=lambda: _NOTHING)
+    dropped: Mapping[int, Outcome] = _NOTHING
     """DeleteObjects: places in `body_keys` that are refused, and why."""
 
     @property
@@ -331,7 +330,7 @@ class Decision:
             return request
         keys = request.body_keys
         left = tuple(entry for place, entry in enumerate(keys) if place not in self.dropped)
-        return replace(request, body_keys=left)
+        return replace_record(request, body_keys=left)
 
     def refused_entries(self, request: S3Request) -> Iterator[tuple[DeleteEntry, str, str]]:
         """DeleteObjects: each refused entry of the request as it came, with S3 code and message."""

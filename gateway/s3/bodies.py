@@ -12,9 +12,9 @@ import hashlib
 import json
 import zlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 
 from gateway.message import Answer, Body, BodyTooLarge, Headers, IterBody, Pairs, ResponseHead
+from gateway.records import replace
 from gateway.s3 import members, scan, xml
 from gateway.s3.errors import MALFORMED_XML, NOT_IMPLEMENTED, S3Error, error_xml
 from gateway.s3.heads import about, rewritten

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, final
 
 from gateway.errors import UpstreamProtocolError
-from gateway.records import record
+from gateway.records import Record
 from gateway.s3.errors import KEY_TOO_LONG, S3Error
 from gateway.s3.names import KEY_MAX, encode_path
 from gateway.s3.request import DeleteEntry, S3Request
@@ -104,8 +104,7 @@ Refused = tuple[DeleteEntry, str, str]
 
 
 @final
-@record(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Record, frozen=True, kw_only=True):
     """What has to be known to give an answer in the client's names."""
 
     request: S3Request

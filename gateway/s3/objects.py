@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import final
 
-from gateway.records import record
+from gateway.records import Record
 from gateway.s3 import names
 from gateway.s3.errors import INVALID_ARGUMENT, INVALID_URI, KEY_TOO_LONG, Row, S3Error
 
 
 @final
-@record(frozen=True, slots=True)
-class ObjectName:
+class ObjectName(Record, frozen=True):
     """An object, or a bucket where the key is empty, in the client's names."""
 
     bucket: str

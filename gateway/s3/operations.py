@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
 
-from gateway.records import record
+from gateway.records import Record
 from gateway.s3 import headers
 from gateway.s3.errors import (
     INVALID_ARGUMENT,
@@ -55,8 +55,7 @@ __all__ = [
 
 
 @final
-@record(frozen=True, slots=True)
-class Requirement:
+class Requirement(Record, frozen=True):
     """An action on something that a request names: what policy is asked."""
 
     action: str

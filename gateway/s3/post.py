@@ -11,7 +11,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import final
 from urllib.parse import urlencode, urlsplit
@@ -26,6 +26,7 @@ from gateway.message import (
     RequestHead,
     ResponseHead,
 )
+from gateway.records import replace
 from gateway.s3 import xml
 from gateway.s3.conditions import PostPolicy, read_policy
 from gateway.s3.errors import (

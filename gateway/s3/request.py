@@ -10,12 +10,12 @@ Sources: RFC 9112 section 3.2; https://docs.aws.amazon.com/AmazonS3/latest/userg
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import final
 
 from gateway.message import Headers, Pairs, RequestHead, by_names
-from gateway.records import record
+from gateway.records import Record, replace
 from gateway.s3 import names, xml
 from gateway.s3.errors import (
     AUTHORIZATION_QUERY_PARAMETERS_ERROR,
@@ -120,8 +120,7 @@ class DeleteEntry:
 
 
 @final
-@record(frozen=True, slots=True, kw_only=True)
-class S3Request:
+class S3Request(Record, frozen=True, kw_only=True):
     """What a client asks of S3, decoded once."""
 
     method: str

@@ -9,9 +9,8 @@ Source: RFC 9110, section 13.1.5 (and 8.8.3.2: weak entity tags never match here
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gateway.message import Headers
+from gateway.records import replace
 from gateway.s3.request import S3Request
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import final
 
 from gateway.message import Headers, Pairs, by_names
-from gateway.records import record
+from gateway.records import Record
 from gateway.s3 import headers
 from gateway.s3.answers import RenewCredentials, UpstreamRefusal, inbound, upstream_request_id
 from gateway.s3.errors import INVALID_ARGUMENT, INVALID_RANGE, NOT_IMPLEMENTED, S3Error
@@ -53,8 +53,7 @@ class HeaderEdits:
 
 
 @final
-@record(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Record, frozen=True):
     """A request in the upstream's names, ready to be signed."""
 
     method: str

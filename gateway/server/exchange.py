@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +18,7 @@ from aiohttp.http_writer import StreamWriter
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from gateway.records import Struct, field
 from gateway.server.middleware import API_HEADERS
 from gateway.server.wire import SERVER_NAME
 
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from gateway.snapshot import Snapshot
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(Struct):
     """Snapshot, time and request id stay what they were when the request came."""
 
     snapshot: Snapshot

@@ -23,7 +23,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, quote
 
@@ -32,6 +31,7 @@ from aiohttp import web
 from gateway.errors import GatewayError, TokenError
 from gateway.identity import Identity, Proof
 from gateway.message import NO_BODY, Body, Headers, RequestHead
+from gateway.records import replace
 from gateway.s3 import errors as s3
 from gateway.s3.errors import AccessDenied, S3Error
 from gateway.server.browser import check_destination

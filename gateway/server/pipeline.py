@@ -10,7 +10,6 @@ Steps without `await` are pure and raise S3Error to refuse.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
@@ -37,7 +36,7 @@ from gateway.observe.metrics import UPSTREAM_ERRORS, UPSTREAM_SECONDS
 from gateway.policy.evaluate import evaluate
 from gateway.policy.match import bind
 from gateway.policy.model import Decision, Entitlements, Grant
-from gateway.records import record
+from gateway.records import Record, Struct, replace
 from gateway.s3 import errors as s3
 from gateway.s3 import resume, xml
 from gateway.s3.bodies import delete_body, nothing_to_delete, restore_body
@@ -86,8 +85,7 @@ class Sources(Protocol):
     def invalidate(self, grant: Grant, proof: Proof) -> None: ...
 
 
-@dataclass(slots=True, kw_only=True)
-class Ruling:
+class Ruling(Struct, kw_only=True):
     """What was asked, by whom, and that they may."""
 
     request: S3Request
@@ -107,8 +105,7 @@ class Ruling:
         return grant
 
 
-@record(frozen=True, slots=True, kw_only=True)
-class Sending:
+class Sending(Record, frozen=True, kw_only=True):
     """A request as it goes upstream, but for its signature."""
 
     outgoing: Outgoing

@@ -20,6 +20,7 @@ from gateway.caches import Cache
 from gateway.errors import LoginError, StateError
 from gateway.identity import SERVICE_ISSUER, Identity, Method, Proof, Secret
 from gateway.keyring import random_token
+from gateway.records import replace as replace_record
 from gateway.sessions import records
 from gateway.sessions.records import Owners, Record, Records
 from gateway.sessions.refresh import Refresher, Renew, Stand, chance
@@ -351,7 +352,8 @@ class Sessions:
         if identity is None:
             return None
         narrowed = proof.identity.narrowed
-        return replace(proof, identity=replace(identity, narrowed=narrowed, expires=proof.expires))
+        identity = replace(identity, narrowed=narrowed, expires=proof.expires)
+        return replace_record(proof, identity=identity)
 
     async def _identity_of_session(self, proof: Proof, now: datetime) -> Identity | None:
         holder = _holder(proof)

@@ -21,7 +21,7 @@ from typing import final
 
 from gateway.identity import Secret
 from gateway.message import Headers, Pairs, RequestHead
-from gateway.records import record
+from gateway.records import Record
 from gateway.s3 import errors
 from gateway.s3.errors import Row, S3Error
 from gateway.s3.request import (
@@ -80,12 +80,13 @@ class Signer:
         object.__setattr__(self, "scope", scope)
 
 
-@record(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class Claimed(Record, frozen=True, kw_only=True):
     """What a request says of itself. Nothing of it is believed yet."""
 
+    hidden = ("signature",)
+
     signer: Signer
-    signature: str = field(repr=False)
+    signature: str
     when: datetime
     stamp: str
     """`when` in ISO basic form, as it stands in the string to sign."""

@@ -6,11 +6,10 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import Literal
 
 from gateway.message import Headers, Pairs
-from gateway.records import record
+from gateway.records import Record
 from gateway.s3.rewrite import HeaderEdits
 from gateway.sigv4.checksums import algorithm_of
 
@@ -21,9 +20,10 @@ TRAILER = "x-amz-trailer"
 SDK_ALGORITHM = "x-amz-sdk-checksum-algorithm"
 
 
-@record(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Record, frozen=True, kw_only=True):
     """How a body goes upstream: decided before it is read, so that the head can be signed."""
+
+    hidden = ("data",)
 
     token: str
     """The value of x-amz-content-sha256 to sign."""
@@ -36,7 +36,7 @@ class Plan:
     how: Literal["untouched", "bytes", "resigned", "checked"] = "untouched"
     framed: bool = False
     """In chunks of our own making."""
-    data: bytes = field(default=b"", repr=False)
+    data: bytes = b""
 
 
 NO_EDITS = HeaderEdits()

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from gateway.caches import Cache
 from gateway.identity import Credentials, Secret
 from gateway.message import Headers, Pairs
-from gateway.records import record
+from gateway.records import Record
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
@@ -123,8 +123,7 @@ class SigningKeys:
         return key
 
 
-@record(frozen=True, slots=True, kw_only=True)
-class Signature:
+class Signature(Record, frozen=True, kw_only=True):
     """A signed head, and what signing its chunks goes on from."""
 
     headers: Headers

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.records import record
+from gateway.records import Record
 from gateway.s3 import errors
 from gateway.s3.errors import S3Error
 from gateway.sigv4.sign import EMPTY_HASH, UNSIGNED
@@ -24,8 +24,7 @@ ECDSA = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 
 
-@record(frozen=True, slots=True, kw_only=True)
-class Token:
+class Token(Record, frozen=True, kw_only=True):
     """A client token, taken apart."""
 
     text: str

@@ -14,14 +14,13 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import product
 from urllib.parse import quote
 
 from gateway.identity import Secret
 from gateway.message import Headers, RequestHead, by_names
-from gateway.records import record
+from gateway.records import Record
 from gateway.s3 import errors
 from gateway.s3.errors import S3Error
 from gateway.s3.names import decode, encode_path, encode_query
@@ -49,17 +48,18 @@ _NOBODY = Secret("no secret of anybody: work for a key id that is not known")
 _SPACES = re.compile(r"\s+")
 
 
-@record(frozen=True, slots=True, kw_only=True)
-class Seal:
+class Seal(Record, frozen=True, kw_only=True):
     """What a verified signature covers of the body, and what chunk signatures go on from."""
+
+    hidden = ("seed", "signing_key")
 
     token: str
     """The client token; where none was sent, what its absence stands for."""
     when: str
     """The date of the string to sign, ISO basic."""
     scope: str
-    seed: str = field(repr=False)
-    signing_key: SigningKey = field(repr=False)
+    seed: str
+    signing_key: SigningKey
     presigned: bool = False
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.message import Answer, Body, Headers
-from gateway.records import record
+from gateway.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,7 @@ class Endpoint:
         return host if self.port == default else f"{host}:{self.port}"
 
 
-@record(frozen=True, slots=True, kw_only=True)
-class Outbound:
+class Outbound(Record, frozen=True, kw_only=True):
     """A request head ready to be written: built from values, signed, complete."""
 
     method: str

@@ -445,7 +445,7 @@ def test_s3_5_buckets_are_listed_as_granted():
 
 def deleting(*keys: str | tuple[str, str]):
     operation, request = asked("POST", "/data?delete", content_length="1")
-    from dataclasses import replace
+    from gateway.records import replace
 
     entries = tuple(DeleteEntry(*((key,) if isinstance(key, str) else key)) for key in keys)
     return operation, replace(request, body_keys=entries)
@@ -504,7 +504,7 @@ def test_del_11_bypassing_governance_is_a_power_for_each_key():
     operation, request = asked(
         "POST", "/data?delete", content_length="1", x_amz_bypass_governance_retention="true"
     )
-    from dataclasses import replace
+    from gateway.records import replace
 
     request = replace(request, body_keys=(DeleteEntry("a"), DeleteEntry("b")))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from gateway.message import Answer, Body, BytesBody, Headers, RequestHead, ResponseHead
+from gateway.records import replace
 from gateway.s3.errors import S3Error
 from gateway.s3.hosts import Hosts
 from gateway.s3.operations import resolve

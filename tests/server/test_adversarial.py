@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.identity import Credentials, Secret
 from gateway.message import Headers, RequestHead
+from gateway.records import replace
 from gateway.s3.request import encode_path
 from tests.server.framed import OBJECT, crc, framed, sha
 from tests.server.whole_gateway import READER, Whole, whole_gateway

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -17,6 +16,7 @@ import pytest
 
 from gateway.identity import Credentials
 from gateway.message import Headers, RequestHead
+from gateway.records import replace
 from gateway.s3.request import decode_query
 from tests.s3 import model
 from tests.server.framed import sha

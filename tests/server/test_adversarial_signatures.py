@@ -19,6 +19,7 @@ import pytest
 from gateway.accesskeys.keys import TemporaryKeys, mint, service_proof
 from gateway.identity import Credentials, Identity, Method, Proof, Secret
 from gateway.message import Headers, RequestHead
+from gateway.records import replace as replace_record
 from gateway.sigv4.sign import EMPTY_HASH
 from tests.server.framed import sha
 from tests.server.verifying_upstream import Stored
@@ -155,13 +156,13 @@ async def test_sig_4_a_plus_is_a_plus(whole: Whole) -> None:
     """T11: signed raw or as %2B it is the key a+b; signed as a space it is refused."""
     for signed in ("/data/a+b", "/data/a%2Bb"):
         head = whole.client().head("PUT", signed, payload=sha(b"x"))
-        await accepted(whole, replace(head, target="/data/a+b"), b"x")
+        await accepted(whole, replace_record(head, target="/data/a+b"), b"x")
         assert list(whole.upstream.objects)[-1] == "/real/team/a%2Bb"
         del whole.upstream.objects["/real/team/a%2Bb"]
     whole.upstream.seen.clear()
     head = whole.client().head("PUT", "/data/a%20b", payload=sha(b"x"))
-    await refused(whole, replace(head, target="/data/a+b"), b"x")
-    await refused(whole, replace(head, target="/data/a%252Bb"), b"x")
+    await refused(whole, replace_record(head, target="/data/a+b"), b"x")
+    await refused(whole, replace_record(head, target="/data/a%252Bb"), b"x")
 
 
 async def test_sig_21_a_query_is_signed_in_one_form(whole: Whole) -> None:
@@ -174,7 +175,7 @@ async def test_sig_21_a_query_is_signed_in_one_form(whole: Whole) -> None:
         "&&marker=&prefix=a%20b%7e*/&max-keys=%37",
     ):
         whole.upstream.seen.clear()
-        await whole.ask(replace(head, target=f"/data?{query}"))
+        await whole.ask(replace_record(head, target=f"/data?{query}"))
         (seen,) = whole.upstream.seen
         assert "prefix=team%2Fa%20b~%2A%2F" in seen.target, query
         assert "max-keys=7" in seen.target
@@ -186,7 +187,7 @@ async def test_sig_21_a_query_is_signed_in_one_form(whole: Whole) -> None:
         "prefix=a+b~*/&marker=",
         "Prefix=a+b~*/&marker=&max-keys=7",
     ):
-        await refused(whole, replace(head, target=f"/data?{query}"))
+        await refused(whole, replace_record(head, target=f"/data?{query}"))
 
 
 # Session tokens
@@ -233,7 +234,7 @@ async def test_sig_13_a_session_token_belongs_to_its_key(whole: Whole) -> None:
     await refused(whole, plus(bare.head("GET", "/data/k"), ("x-amz-security-token", token)))
     await refused(whole, plus(client.link("GET", "/data/k"), ("x-amz-security-token", token)))
     head = client.head("GET", "/data/k")
-    await refused(whole, replace(head, target=f"/data/k?X-Amz-Security-Token={quote(token, safe='')}"))  # fmt: skip
+    await refused(whole, replace_record(head, target=f"/data/k?X-Amz-Security-Token={quote(token, safe='')}"))  # fmt: skip
 
 
 async def test_sig_13_a_session_token_ends(whole: Whole) -> None:
@@ -275,7 +276,7 @@ async def test_sig_14_25_a_wrong_proof_is_not_anonymous(whole: Whole) -> None:
         "X-Amz-Signature=" + "0" * 64,
         "X-Amz-Date=20260101T000000Z",
     ):
-        reply = await whole.ask(replace(anybody, target=f"/open/k?{query}"))
+        reply = await whole.ask(replace_record(anybody, target=f"/open/k?{query}"))
         assert reply.status in (400, 403, 501), (query, reply)
         assert reply.body != b"open"
     assert whole.upstream.seen == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
@@ -13,6 +12,7 @@ import pytest
 
 from gateway.identity import Credentials, Secret
 from gateway.message import Headers, RequestHead
+from gateway.records import replace
 from gateway.sigv4.sign import EMPTY_HASH
 from tests.server.framed import sha
 from tests.server.verifying_upstream import Stored

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 
 import pytest
 
 from gateway.message import Answer, Headers, RequestHead, ResponseHead
+from gateway.records import replace
 from gateway.s3.errors import S3Error
 from gateway.server.browser import attachment, check_destination, guard
 from tests.server.whole_gateway import WRITER, whole_gateway

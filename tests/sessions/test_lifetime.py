@@ -12,6 +12,7 @@ import pytest
 from gateway.errors import LOGIN_TOO_BIG, LoginError, StateError
 from gateway.identity import Method, Secret, Statement
 from gateway.keyring import Keyring
+from gateway.records import replace as replace_record
 from tests.hostile_provider import Reply
 from tests.login_world import KEY, Keep, provider, section
 from tests.sessions.conftest import value_of
@@ -236,7 +237,7 @@ async def test_ses_15_a_dump_of_the_store_opens_nothing(world):
     """Nor does another session's ticket, nor the gateway's key."""
     gateway = world.process()
     one, two = await world.begin(gateway), await world.begin(gateway)
-    crossed = replace(one.proof, ticket=two.proof.ticket)
+    crossed = replace_record(one.proof, ticket=two.proof.ticket)
 
     assert await gateway.sessions.record(crossed, world.clock()) is None
     assert await gateway.sessions.record(one.proof, world.clock()) is not None
@@ -256,9 +257,9 @@ async def test_the_id_token_is_there_only_where_it_was_kept(world):
 
     assert await gateway.sessions.id_token(without.proof, now) is None
     assert await gateway.sessions.id_token(kept.proof, now) == Secret("t")
-    bearer = replace(kept.proof, method=Method.BEARER, token=Secret("b"), ticket=None)
+    bearer = replace_record(kept.proof, method=Method.BEARER, token=Secret("b"), ticket=None)
     assert await gateway.sessions.id_token(bearer, now) == Secret("b")
-    assert await gateway.sessions.id_token(replace(kept.proof, ticket=None), now) is None
+    assert await gateway.sessions.id_token(replace_record(kept.proof, ticket=None), now) is None
 
 
 async def test_key_4_an_owner_stands_while_the_provider_says_yes(world):
@@ -283,7 +284,7 @@ async def test_a_proof_of_another_kind_has_no_session(world):
     """Ending it does nothing."""
     gateway = world.process()
     begun = await world.begin(gateway)
-    bearer: Any = replace(begun.proof, session_id=None, method=Method.BEARER)
+    bearer: Any = replace_record(begun.proof, session_id=None, method=Method.BEARER)
 
     assert await gateway.sessions.end(bearer, world.clock()) is None
     assert await gateway.sessions.record(bearer, world.clock()) is None
@@ -293,7 +294,7 @@ async def test_key_4_a_revoked_key_is_revoked(world):
     """Until it would have ended by itself."""
     gateway = world.process()
     begun = await world.begin(gateway)
-    key: Any = replace(begun.proof, session_id=None, key_id="GWT1")
+    key: Any = replace_record(begun.proof, session_id=None, key_id="GWT1")
     assert not await gateway.sessions.revoked(key, world.clock())
     await gateway.sessions.revoke_key("GWT1", world.clock() + timedelta(hours=1))
 
@@ -305,7 +306,7 @@ async def test_s3_13_what_goes_on_alone_has_the_claims_of_the_moment(world):
     gateway = world.process()
     begun = await world.begin(gateway)
     narrowed = ((Statement(actions=("s3:GetObject",), buckets=("data",), keys=("a/**",)),),)
-    earlier = replace(begun.proof, identity=replace(begun.proof.identity, narrowed=narrowed))
+    earlier = replace_record(begun.proof, identity=replace(begun.proof.identity, narrowed=narrowed))
     world.idp.groups = ["others"]
     now = world.clock.forward(minutes=59)
     proof = await gateway.sessions.current(earlier, now)
@@ -326,14 +327,14 @@ async def test_s3_13_a_keys_job_has_its_owners_claims(world):
     gateway = world.process()
     begun = await world.begin(gateway)
     now = world.clock()
-    key: Any = replace(
+    key: Any = replace_record(
         begun.proof, session_id=None, ticket=None, key_id="GWP1", method=Method.BASIC
     )
     proof = await gateway.sessions.current(key, now)
 
     assert proof is not None and proof.identity.claims["name"] == "Ada"
     assert await gateway.sessions.current(key, now + timedelta(days=31)) is None
-    bearer = replace(key, method=Method.BEARER, key_id=None)
+    bearer = replace_record(key, method=Method.BEARER, key_id=None)
     assert await gateway.sessions.current(bearer, now) is bearer
 
 

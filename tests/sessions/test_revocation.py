@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gateway.errors import StateError
 from gateway.identity import ANONYMOUS_IDENTITY, Identity, Method, Proof
+from gateway.records import replace
 from gateway.sessions.revocation import Revocations, subject_key
 from tests.hostile_provider import Clock
 from tests.sessions.conftest import FlakyStore

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 from gateway.identity import Credentials, Secret
 from gateway.message import Headers, RequestHead
+from gateway.records import replace
 from gateway.s3.hosts import Hosts
 from gateway.s3.request import S3Request, encode_query, parse
 from gateway.sigv4.sign import EMPTY_HASH, Signature, SigningKeys, presign, sign

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.identity import Credentials, Secret
 from gateway.message import Headers, RequestHead
+from gateway.records import replace
 from gateway.s3.errors import S3Error
 from gateway.s3.request import encode_query
 from gateway.sigv4 import verify as module
@@ -580,7 +580,9 @@ def test_sig_10_an_unknown_key_is_named():
 
 def test_sig_10_no_secret_is_never_believed():
     """Not even when the signature was made with the stand-in for a missing secret."""
-    head = Client(credentials=replace(ALICE, secret=module._NOBODY)).head()
+    head = Client(
+        credentials=Credentials(access_key_id=ALICE.access_key_id, secret=module._NOBODY)
+    ).head()
 
     assert code(head, None) == (403, "InvalidAccessKeyId")
 
