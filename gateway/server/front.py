@@ -149,7 +149,7 @@ class Front:
     def unreadable(self, line: Line) -> bytes:
         """The answer to what could not be read as HTTP; it has an audit line, of what is known of it."""
         now = self._clock()
-        event = AuditEvent(self._new_request_id(), now, line.peer)
+        event = AuditEvent(request_id=self._new_request_id(), time=now, peer=line.peer or "")
         unread = S3Error(s3.INVALID_REQUEST, "This cannot be read as HTTP.", close=True)
         refused = refusal(unread, anonymous=True)
         event.status = refused.status

@@ -17,7 +17,7 @@ from gateway.observe.audit import ALLOW, DENY, AuditEvent, plain, session_hash, 
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 HOSTILE = st.text(max_size=40) | st.sampled_from(
-    ['a\r\n{"x":1}', "\x1b[31m", "\x7f\x85\u2028", "\ud800"]
+    ['a\r\n{"x":1}', "\x1b[31m", "\x7f", "\x7f\x85\u2028", "\ud800"]
 )
 
 
@@ -88,7 +88,7 @@ def proof(**fields: object) -> Proof:
 @settings(max_examples=150, deadline=None)
 def test_log_2_a_line_is_one_line_whatever_is_in_it(values, numbers, keys):
     """Every field comes back as it was, and the line is printable ASCII with one end."""
-    event = AuditEvent(values[0], NOW, values[1], values[2])
+    event = AuditEvent(request_id=values[0], time=NOW, peer=values[1], trace_id=values[2])
     event.issuer, event.subject, event.upstream, event.upstream_bucket = "corp", "s", "aws", "b"
     names = ("username", "key_id", "session", "http_method", "operation", "bucket", "key", "source")
     for name, value in zip(
@@ -109,9 +109,25 @@ def test_log_2_a_line_is_one_line_whatever_is_in_it(values, numbers, keys):
         assert shown[:-1].isascii() and shown[:-1].isprintable()
 
 
+def test_log_2_a_line_is_written_byte_by_byte_as_ever():
+    """Collectors and the people behind them search for text: escapes, order and figures stay."""
+    event = AuditEvent(request_id="R", time=NOW.replace(microsecond=0), peer="::1")
+    event.bucket, event.key, event.keys = "home", "ü\x7f\udcff", (("a", "granted"),)
+    event.seconds = 0.0000015
+    told = (
+        '{"time":"2026-01-02T03:04:05.000Z","event":"request","request_id":"R","peer":"::1",'
+        '"bucket":"home","key":"%s","decision":"error","keys":[["a","granted"]],'
+        '"status":0,"bytes_in":0,"bytes_out":0,"seconds":0.000002}\n'
+    )
+
+    assert event.json() == told % "\\u00fc\\u007f\\udcff"
+    event.key = "\x7f"
+    assert event.json() == told % "\\u007f"
+
+
 def test_log_5_an_allow_names_who_what_and_why():
     """Rule, identity, session hash, key id, address and the upstream's names and request id."""
-    event = AuditEvent("ABCD", NOW, "192.0.2.7", "f" * 32)
+    event = AuditEvent(request_id="ABCD", time=NOW, peer="192.0.2.7", trace_id="f" * 32)
     event.asked(Request())
     event.identified(proof(session_id="sid-1"))
     event.decided(Operation(), Decision(True, [outcome("a.txt")]))
@@ -152,7 +168,7 @@ def test_log_5_an_allow_names_who_what_and_why():
 
 def test_log_5_a_deny_names_the_outcome_that_refused():
     """Of a copy whose source is refused, the source's reason; and what would have been read."""
-    event = AuditEvent("ABCD", NOW)
+    event = AuditEvent(request_id="ABCD", time=NOW)
     outcomes = [outcome("b"), outcome("a", errors.NO_GRANT_FOR_KEY, None)]
     request = Request(method="PUT", key="b", copy_source=Name("data", "a"))
     event.asked(request)
@@ -173,7 +189,7 @@ def test_log_5_a_deny_names_the_outcome_that_refused():
 
 def test_log_5_each_key_of_a_bulk_delete_is_written_down():
     """Who deleted what is a question of keys, not of requests."""
-    event = AuditEvent("ABCD", NOW)
+    event = AuditEvent(request_id="ABCD", time=NOW)
     outcomes = [outcome("a"), outcome("b\n", errors.DENIED_BY_RULE)]
     event.decided(Operation("DeleteObjects", True), Decision(True, outcomes))
 
@@ -185,7 +201,7 @@ def test_log_1_a_session_and_its_proof_are_not_in_the_line():
     shown = proof(
         session_id="sid-secret", ticket=Secret("ticket-secret"), token=Secret("token-secret")
     )
-    event = AuditEvent("ABCD", NOW)
+    event = AuditEvent(request_id="ABCD", time=NOW)
     event.identified(shown)
 
     for line in (event.json(), event.text()):
@@ -194,7 +210,7 @@ def test_log_1_a_session_and_its_proof_are_not_in_the_line():
 
 def test_an_error_before_any_decision_has_a_line_too():
     """What could not even be parsed is an `error` with its code."""
-    event = AuditEvent("ABCD", NOW, None)
+    event = AuditEvent(request_id="ABCD", time=NOW)
     event.refused("InvalidURI")
     event.status = 400
     event.finished(NOW)
@@ -226,7 +242,7 @@ def test_words_of_a_text_line_are_quoted_only_where_they_must_be():
 
 def test_log_5_a_wrong_proof_is_a_deny_with_its_reason():
     """Nothing was evaluated, but somebody was turned away; why is noted, for the operator alone."""
-    event = AuditEvent("ABCD", NOW)
+    event = AuditEvent(request_id="ABCD", time=NOW)
     event.arrived(
         RequestHead(method="GET", target="/home/a%0a?x-amz-signature=abc", peer="192.0.2.7")
     )
@@ -250,7 +266,7 @@ def test_log_5_a_wrong_proof_is_a_deny_with_its_reason():
 
 def test_an_api_request_is_told_by_its_route():
     """What the route allowed is an allow; a clock set back makes no negative time."""
-    event = AuditEvent("ABCD", NOW)
+    event = AuditEvent(request_id="ABCD", time=NOW)
     event.api, event.operation, event.status = True, "POST /api/keys", 201
     event.finished(NOW - timedelta(hours=1))
 

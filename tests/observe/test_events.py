@@ -79,7 +79,7 @@ async def until(condition: Any) -> None:
 
 
 def event(operation: str = "PutObject", key: str = "a b/ü", **fields: Any) -> AuditEvent:
-    made = AuditEvent("REQ1", NOW, "192.0.2.1")
+    made = AuditEvent(request_id="REQ1", time=NOW, peer="192.0.2.1")
     made.operation, made.bucket, made.key, made.decision, made.status = (
         operation,
         "home",

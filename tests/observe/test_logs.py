@@ -165,7 +165,7 @@ def test_loud_libraries_are_quiet(output):
 
 
 def event(number: int = 0) -> AuditEvent:
-    made = AuditEvent(f"R{number}", NOW)
+    made = AuditEvent(request_id=f"R{number}", time=NOW)
     made.status = 200
     return made
 

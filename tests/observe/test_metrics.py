@@ -36,7 +36,7 @@ def value(name: str, **labels: str) -> float:
 
 
 def ended(operation: str, status: int = 200, seconds: float = 0.01, size: int = 5) -> AuditEvent:
-    event = AuditEvent("R", NOW)
+    event = AuditEvent(request_id="R", time=NOW)
     event.operation, event.decision = operation, "allow"
     event.status, event.bytes_in, event.bytes_out = status, size, size * 2
     event.seconds = seconds
@@ -152,7 +152,7 @@ WORKER = """
 from datetime import UTC, datetime
 from gateway.observe import metrics
 from gateway.observe.audit import AuditEvent
-event = AuditEvent("R", datetime(2026, 1, 1, tzinfo=UTC))
+event = AuditEvent(request_id="R", time=datetime(2026, 1, 1, tzinfo=UTC))
 event.operation, event.decision = "GetObject", "allow"
 event.status = 200
 metrics.observe(event)

@@ -15,7 +15,7 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 def event() -> AuditEvent:
-    made = AuditEvent("REQ1", NOW, "192.0.2.1")
+    made = AuditEvent(request_id="REQ1", time=NOW, peer="192.0.2.1")
     made.operation, made.http_method, made.bucket, made.key = "GetObject", "GET", "home", "a"
     made.path, made.status, made.seconds, made.subject = (
         "/home/a?X-Amz-Signature=canary",

@@ -90,7 +90,7 @@ class Asked(dict[Any, Any]):
 
     def __init__(self, head: RequestHead, *, on: bool = True) -> None:
         config = SimpleNamespace(server=SimpleNamespace(check=on))
-        event = AuditEvent("R", NOW)
+        event = AuditEvent(request_id="R", time=NOW)
         event.api = True
         self.head = head
         self[EXCHANGE] = Exchange(
