@@ -8,10 +8,10 @@ it is and how large it may become. The clock is monotonic: a changed wall clock 
 from __future__ import annotations
 
 import asyncio
-import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from time import monotonic
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -32,21 +32,22 @@ class Cache(Generic[K, V]):
         REGISTER.add(self)  # type: ignore[arg-type] # a register of caches of anything
 
     def get(self, key: K) -> V | None:
-        entry = self._entries.get(key)
-        if entry is None:
+        try:
+            value, end = self._entries[key]
+        except KeyError:
             return None
-        if entry[1] <= time.monotonic():
-            self._entries.pop(key, None)
+        if end <= monotonic():
+            del self._entries[key]
             return None
         self._entries.move_to_end(key)
-        return entry[0]
+        return value
 
     def put(self, key: K, value: V, seconds: float | None = None) -> None:
         """Kept for the shorter of `seconds` and the cache's own age; not at all if that is not positive."""
         life = self.seconds if seconds is None else min(seconds, self.seconds)
         if life <= 0:
             return
-        now = time.monotonic()
+        now = monotonic()
         entries = self._entries
         entries[key] = (value, now + life)
         entries.move_to_end(key)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +23,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(time, "monotonic", made)
+    monkeypatch.setattr("gateway.caches.monotonic", made)
     return made
 
 

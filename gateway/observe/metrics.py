@@ -5,8 +5,8 @@ Labels come from closed sets only (LOG-4): names of operations, of configured up
 providers, statuses of HTTP, and the words listed here. Nothing a client writes becomes a label.
 
 prometheus-client finds a labelled child by hashing and locking; a request cannot afford that.
-So children are kept in plain dictionaries, and what each request counts is added up in one place
-(`observe`) and handed over by `settle`, once a second and before every `render`.
+So children are kept in plain dictionaries, and what each request counts is noted in one place
+(`observe`), added up and handed over by `settle`, once a second and before every `render`.
 
 With several workers each writes to files in PROMETHEUS_MULTIPROC_DIR, which must be in the
 environment before this module is imported, and the supervisor's `render` adds them up.
@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from itertools import pairwise
 from typing import Final, Literal, final
 
 from prometheus_client import (
@@ -98,56 +100,38 @@ class Level:
 
 
 @final
-class _Durations:
-    """What durations came to since the last `settle`."""
-
-    __slots__ = ("count", "counts", "seconds")
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.count = 0
-        self.counts = [0] * (len(SECONDS) + 1)
-        self.seconds = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.count += 1
-        self.counts[bisect_left(SECONDS, seconds)] += 1
-        self.seconds += seconds
-
-
-@final
 class Spread:
     """A histogram of seconds."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
         self.name, self.text, self.labels = name, text, labels
         self._histogram = Histogram(name, text, labels, registry=REGISTRY, buckets=SECONDS)
-        self._waiting: dict[tuple[str, ...], _Durations] = {}
+        self._waiting: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
         TABLE[name] = self
 
     def observe(self, *labels: str, seconds: float) -> None:
-        waiting = self._waiting.get(labels)
-        if waiting is None:
-            waiting = self._waiting[labels] = _Durations()
-        waiting.add(seconds)
+        self._waiting[labels].append(seconds)
 
     def settle(self) -> None:
         """Hands over what was observed since the last time."""
         for labels, waiting in self._waiting.items():
-            if waiting.count:
-                self.merge(*labels, counts=waiting.counts, seconds=waiting.seconds)
-                waiting.clear()
+            self.merge(*labels, durations=waiting)
+            waiting.clear()
 
-    def merge(self, *labels: str, counts: Sequence[int], seconds: float) -> None:
-        """Many observations at once: how many fell into each bucket, and their sum."""
+    def merge(self, *labels: str, durations: list[float]) -> None:
+        """Many observations at once; sorts them."""
+        if not durations:
+            return
         child = self._histogram.labels(*labels) if labels else self._histogram
+        durations.sort()
+        # How many are no longer than each bound, and then: how many are in each bucket.
+        within = [bisect_right(durations, bound) for bound in SECONDS]
+        counts = [after - before for before, after in pairwise([0, *within, len(durations)])]
         # prometheus-client has no public way; a test compares this with observing each.
         for bucket, count in zip(child._buckets, counts, strict=True):
             if count:
                 bucket.inc(count)
-        child._sum.inc(seconds)
+        child._sum.inc(sum(durations))
 
 
 TABLE: dict[str, Count | Level | Spread] = {}
@@ -270,7 +254,8 @@ NO_OPERATION = "none"
 _STATUSES: Mapping[int, str] = {status.value: str(status.value) for status in HTTPStatus}
 
 
-_SUMS: dict[tuple[str, str, int], _Durations] = {}
+_ENDED: defaultdict[tuple[str, str, int], list[float]] = defaultdict(list)
+"""Seconds of the requests since the last `settle`, by operation, decision and status."""
 _BYTES = [0, 0]
 
 
@@ -279,11 +264,7 @@ def observe(event: AuditEvent) -> None:
     if event.api:
         API_REQUESTS.add(event.operation, _STATUSES.get(event.status, OTHER))
         return
-    key = (event.operation, event.decision, event.status)
-    known = _SUMS.get(key)
-    if known is None:
-        known = _SUMS[key] = _Durations()
-    known.add(event.seconds)
+    _ENDED[event.operation, event.decision, event.status].append(event.seconds)
     _BYTES[0] += event.bytes_in
     _BYTES[1] += event.bytes_out
 
@@ -294,12 +275,12 @@ WATCHED: list[Callable[[], None]] = []
 
 def settle() -> None:
     """Hands over what was added up, and looks at the caches and what else is watched."""
-    for (operation, decision, status), known in _SUMS.items():
-        if known.count:
+    for (operation, decision, status), durations in _ENDED.items():
+        if durations:
             name = operation or NO_OPERATION
-            REQUESTS.add(name, decision, _STATUSES.get(status, OTHER), by=known.count)
-            REQUEST_SECONDS.merge(name, counts=known.counts, seconds=known.seconds)
-            known.clear()
+            REQUESTS.add(name, decision, _STATUSES.get(status, OTHER), by=len(durations))
+            REQUEST_SECONDS.merge(name, durations=durations)
+            durations.clear()
     for position, direction in enumerate(("in", "out")):
         if _BYTES[position]:
             REQUEST_BYTES.add(direction, by=_BYTES[position])
