@@ -166,7 +166,12 @@ NOT_BACK = frozenset({"x-amz-request-id", "x-amz-id-2"})
 """x-amz-* response headers that do not: they are the upstream's own names for the request."""
 
 BACK_UNDER_IDENTITY = frozenset(
-    {"x-amz-bucket-arn", "x-amz-access-point-alias", "x-amz-restore-output-path"}
+    {
+        "x-amz-bucket-arn",
+        "x-amz-access-point-alias",
+        "x-amz-restore-output-path",
+        "x-amz-server-side-encryption-context",  # base64 of JSON that holds the object's ARN
+    }
 )
 """These name the upstream's bucket, and cross where the client calls it the same."""
 

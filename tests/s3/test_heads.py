@@ -49,6 +49,14 @@ def test_names_of_the_bucket_cross_under_identity():
     assert crossed(("x-amz-bucket-arn", "arn:x"), to=SAME) == [("x-amz-bucket-arn", "arn:x")]
 
 
+def test_s3_11_the_context_of_an_encryption_names_the_upstreams_bucket():
+    """Base64 of JSON with the ARN of the object: Ceph sends it for every object of aws:kms."""
+    told = ("x-amz-server-side-encryption-context", "eyJhd3M6czM6YXJuIjogImFybiJ9")
+
+    assert crossed(told) == []
+    assert crossed(told, to=SAME) == [told]
+
+
 def test_the_location_of_a_new_bucket_is_the_clients():
     """Of nothing else."""
     assert crossed(("location", "/acme-home"), request=ask("PUT", "/home")) == [
