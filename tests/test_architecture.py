@@ -71,7 +71,7 @@ DOORS: dict[str, list[str]] = {
     "uvloop": ["cli.*"],
     "moto": ["demo.*"],
     "httptools": ["server.reader", "upstream.*"],
-    "msgspec": ["records", "observe.audit"],
+    "msgspec": ["records", "observe.audit", "sigv4.sign"],
     "awscrt": ["sigv4.*"],
     "aiohttp": ["server.*", "app", "demo.*", "oidc.calls", "upstream.*", "cli.*", "observe.*"],
 }

@@ -18,6 +18,7 @@ from typing import Final, Protocol, final
 import httptools
 
 from gateway.message import Headers, Names
+from gateway.records import Record
 
 LINE_MAX: Final = 32 * 1024  # bytes of the target or of one field: a presigned URL with its token
 HEAD_MAX: Final = 64 * 1024  # bytes of a whole head, and of what may pass between two pieces
@@ -78,33 +79,20 @@ class Unreadable(Exception):
 
 
 @final
-class Read:
+class Read(Record, frozen=True):
     """The head of a request as it was read."""
 
-    __slots__ = ("garbled", "headers", "keep_alive", "length", "method", "target", "version")
-
-    def __init__(
-        self,
-        method: str,
-        target: str,
-        version: str,
-        headers: Headers,
-        *,
-        keep_alive: bool,
-        garbled: bool,
-        length: int | None,
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.version = version
-        """`1.1`, `1.0`, or what else the parser knows."""
-        self.headers = headers
-        self.keep_alive = keep_alive
-        """The client will listen for another answer on this connection."""
-        self.garbled = garbled
-        """A field holds bytes that are not UTF-8; they stand there as surrogates."""
-        self.length = length
-        """Bytes of the body; None where only its last chunk tells."""
+    method: str
+    target: str
+    version: str
+    """`1.1`, `1.0`, or what else the parser knows."""
+    headers: Headers
+    keep_alive: bool
+    """The client will listen for another answer on this connection."""
+    garbled: bool
+    """A field holds bytes that are not UTF-8; they stand there as surrogates."""
+    length: int | None
+    """Bytes of the body; None where only its last chunk tells."""
 
 
 class Receiver(Protocol):

@@ -27,6 +27,7 @@ import re
 from collections.abc import AsyncIterator
 
 from gateway.message import NO_BODY, Body, BodyTooLarge, BytesBody, Headers, IterBody
+from gateway.records import Struct
 from gateway.s3 import errors
 from gateway.s3.errors import S3Error
 from gateway.s3.operations import Operation
@@ -55,7 +56,7 @@ from gateway.sigv4.plan import (
     without_frames,
 )
 from gateway.sigv4.sign import EMPTY_HASH, UNSIGNED, Signature
-from gateway.sigv4.tokens import NONE, SIGNED_CHUNKS, read_token
+from gateway.sigv4.tokens import NONE, SIGNED_CHUNKS, Token, read_token
 from gateway.sigv4.verify import Seal
 
 __all__ = ["Payload", "Plan", "Seal", "Switch"]
@@ -67,37 +68,20 @@ _ZERO_CHECKSUMS = ("AAAAAA==", "AAAAAAAAAAA=")  # what CRCs of nothing are
 _NOTHING = Plan(token=EMPTY_HASH, length=0)
 
 
-class Payload:
+class Payload(Struct, eq=False):
     """The body of one request, and what was declared of it."""
 
-    __slots__ = (
-        "_announced",
-        "_body",
-        "_covered",
-        "_decoded",
-        "_headers",
-        "_seal",
-        "_started",
-        "_streaming",
-        "_token",
-    )
-
-    def __init__(self, body: Body, headers: Headers, seal: Seal | None) -> None:
-        """
-        Args:
-            headers: of the request, with those that a presigned URL carries in its query (PRE-8).
-            seal: None where nothing was signed: bearer, basic, cookie, share, nobody.
-
-        """
-        self._body = body
-        self._headers = headers
-        self._seal = seal
-        self._token = NONE
-        self._decoded = 0
-        self._announced: tuple[str, ...] = ()
-        self._streaming = False
-        self._covered = True
-        self._started = False
+    _body: Body
+    _headers: Headers
+    """Of the request, with those that a presigned URL carries in its query (PRE-8)."""
+    _seal: Seal | None
+    """None where nothing was signed: bearer, basic, cookie, share, nobody."""
+    _token: Token = NONE
+    _decoded: int = 0
+    _announced: tuple[str, ...] = ()
+    _streaming: bool = False
+    _covered: bool = True
+    _started: bool = False
 
     @property
     def taken(self) -> bool:

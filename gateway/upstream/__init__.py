@@ -7,16 +7,14 @@ implementation in use, and a recording one stands in for it in tests.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.message import Answer, Body, Headers
 from gateway.records import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where an upstream listens, and how it is to be spoken to. Hashable: a pool for each."""
+class Endpoint(Record, frozen=True, kw_only=True, cache_hash=True):
+    """Where an upstream listens, and how it is to be spoken to. Hashable, once: each request finds its pool by it."""
 
     scheme: str
     host: str

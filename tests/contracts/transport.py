@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from gateway.errors import (
     UpstreamUnavailable,
 )
 from gateway.message import NO_BODY, Body, BytesBody, Headers, IterBody
+from gateway.records import replace
 from gateway.upstream import Outbound, Transport
 from tests.contracts.scripted import (
     BIG,

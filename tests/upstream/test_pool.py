@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
 from gateway.errors import UpstreamUnavailable
 from gateway.message import NO_BODY
 from gateway.observe import metrics
+from gateway.records import replace
 from gateway.upstream import connection, pool
 from gateway.upstream.pool import Pool
 from tests.contracts.scripted import (
