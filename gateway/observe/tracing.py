@@ -14,12 +14,12 @@ from __future__ import annotations
 import os
 import re
 from contextvars import ContextVar
-from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, final
 
 from gateway.keyring import random_bytes
 from gateway.message import Headers
+from gateway.records import Record
 
 if TYPE_CHECKING:
     from gateway.observe.audit import AuditEvent
@@ -39,8 +39,7 @@ BOUND: ContextVar[tuple[str, str]] = ContextVar("gateway_request", default=("", 
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class Trace(Record, frozen=True, kw_only=True):
     """One request's place in a trace."""
 
     trace_id: str

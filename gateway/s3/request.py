@@ -10,7 +10,6 @@ Sources: RFC 9112 section 3.2; https://docs.aws.amazon.com/AmazonS3/latest/userg
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import final
 
@@ -108,8 +107,7 @@ _MAY_HOLD_CONTROLS = frozenset(
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class DeleteEntry:
+class DeleteEntry(Record, frozen=True):
     """One entry of a DeleteObjects body (DEL-4)."""
 
     key: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import final
 
 from gateway.message import Headers, Pairs, by_names
@@ -44,8 +43,7 @@ _COPY_RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class HeaderEdits:
+class HeaderEdits(Record, frozen=True):
     """What a changed body asks of the head: headers set anew, headers left out."""
 
     set: Pairs = ()

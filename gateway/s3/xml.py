@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import final
+
+from gateway.records import Struct, field
 
 DEPTH_MAX = 32  # elements inside each other; S3's own documents need 6
 SIZE_MAX = 8 * 1024 * 1024  # bytes: a page of 1 000 keys of 1 024 bytes, encoded threefold
@@ -72,8 +73,7 @@ def unescape(text: str) -> str:
 
 
 @final
-@dataclass(slots=True)
-class Element:
+class Element(Struct):
     """One element: its local name, the text directly inside it, its children in order."""
 
     name: str
@@ -157,8 +157,7 @@ def parse(document: bytes, *, limit: int = SIZE_MAX) -> Element:
 
 
 @final
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """An element whose end has not come yet, under the name its end must have."""
 
     name: str
