@@ -81,6 +81,9 @@ def policy() -> str:
 
 def described(top: Any) -> str:
     """Every section of a file and every key in it."""
+    from gateway.config.described import describe
+
+    describe()
     out = []
     for name, model, doc in sections(top, ""):
         out.append(f"\n## {name}\n\n{doc}\n")

@@ -60,6 +60,7 @@ from gateway.server.sts import Sts
 from gateway.server.visits import Visits
 from gateway.sessions.lifetime import Sessions
 from gateway.sessions.session import Style, Terms
+from gateway.sigv4 import checksums
 from gateway.sigv4.sign import SigningKeys
 from gateway.snapshot import Snapshot
 from gateway.state.stores import open_store
@@ -75,10 +76,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway")
 
+WARM_AFTER = 1.0  # seconds of life after which libraries are read that the start had no use for
+
 
 def clock() -> datetime:
     """Now, in UTC."""
     return datetime.now(UTC)
+
+
+async def _warm() -> None:
+    """Reads what some requests need and the start does not, while nobody waits for it."""
+    await asyncio.sleep(WARM_AFTER)
+    await asyncio.to_thread(checksums.native)
 
 
 class App:
@@ -326,6 +335,7 @@ class App:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(metrics.keep()),
+                group.create_task(_warm()),
                 group.create_task(self.in_force.watch(self.serving.refresh_certificate)),
                 group.create_task(self.access.run()),
                 group.create_task(self.webhooks.run()),

@@ -19,12 +19,12 @@ import click
 from gateway.cli import OUTSIDE_FAILED, WRONG_INPUT
 from gateway.config.load import load
 from gateway.config.model import Config
+from gateway.config.policyfile import PolicyFile
 from gateway.config.positions import did_you_mean
 from gateway.errors import ConfigError
 from gateway.identity import ANONYMOUS_IDENTITY, SERVICE_ISSUER, Identity
 from gateway.policy import explain, questions
 from gateway.policy.language import question
-from gateway.policy.load import schema as policy_schema
 from gateway.policy.match import bind
 from gateway.policy.model import Question
 from gateway.snapshot import Snapshot
@@ -106,7 +106,9 @@ def _ask_outside(snapshot: Snapshot) -> None:
 @click.argument("which", type=click.Choice(["config", "policy"]))
 def schema(which: str) -> None:
     """Print the JSON Schema of gateway.yaml or of policy files, for editors."""
-    content = Config.model_json_schema() if which == "config" else policy_schema()
+    from gateway.config import described  # noqa: PLC0415 # only this command asks for it
+
+    content = described.schema(Config if which == "config" else PolicyFile)
     name = "gateway.yaml" if which == "config" else "A policy file of the gateway"
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name}
     click.echo(json.dumps({**content, **head}, indent=2, ensure_ascii=False))

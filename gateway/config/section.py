@@ -30,7 +30,6 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,  # CFG-2: what was wrong may be a secret
         arbitrary_types_allowed=True,
         protected_namespaces=(),

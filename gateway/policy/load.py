@@ -235,8 +235,3 @@ def _session(settings: object) -> _Session:
             return _Session(session_name=settings.session_name, scope_down=settings.scope_down)
         case _:
             return _Session()
-
-
-def schema() -> dict[str, Any]:
-    """JSON Schema of a policy file, for editors."""
-    return PolicyFile.model_json_schema()

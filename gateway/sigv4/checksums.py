@@ -14,17 +14,13 @@ import binascii
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
 from typing import Any, Protocol
 
 from gateway.message import Headers
 from gateway.s3 import errors
 from gateway.s3.errors import S3Error
-
-try:
-    from awscrt import checksums as crt
-except ImportError:  # the extra is not installed
-    crt = None
 
 PREFIX = "x-amz-checksum-"
 CONTENT_SHA256 = "x-amz-content-sha256"
@@ -71,8 +67,17 @@ class _XxHash:
         return bytes(self._running.finalize())
 
 
-def _native() -> dict[str, Callable[[], Digest]]:
-    """What the awscrt that is installed offers; older ones know fewer."""
+@cache
+def native() -> Mapping[str, Callable[[], Digest]]:
+    """
+    What the awscrt that is installed offers; older ones know fewer.
+
+    It is read from disk by the first call, which takes tens of milliseconds and can be made beforehand.
+    """
+    try:
+        crt = import_module("awscrt.checksums")
+    except ImportError:  # the extra is not installed
+        return {}
     found: dict[str, Callable[[], Digest]] = {}
     for name, size in (("crc32c", 4), ("crc64nvme", 8)):
         function = getattr(crt, name, None)
@@ -94,18 +99,21 @@ def _xxhash(make: Callable[[], Any]) -> Digest:
     return _XxHash(make())
 
 
-ALGORITHMS: Mapping[str, Callable[[], Digest]] = {
+_OWN: Mapping[str, Callable[[], Digest]] = {
     "crc32": lambda: _Crc(zlib.crc32, 4),
     "md5": lambda: hashlib.md5(usedforsecurity=False),
     "sha1": lambda: hashlib.sha1(usedforsecurity=False),
     "sha256": hashlib.sha256,
     "sha512": hashlib.sha512,
-    **_native(),
 }
-"""What can be computed here, by the end of the header's name."""
 
-KNOWN = frozenset({*ALGORITHMS, "crc32c", "crc64nvme", "xxhash64", "xxhash3", "xxhash128"})
+KNOWN = frozenset({*_OWN, "crc32c", "crc64nvme", "xxhash64", "xxhash3", "xxhash128"})
 """What S3 knows; other names that begin with `x-amz-checksum-` are not checksums."""
+
+
+def maker(algorithm: str) -> Callable[[], Digest] | None:
+    """Makes the running digest of an algorithm; None where it cannot be computed here."""
+    return _OWN.get(algorithm) or native().get(algorithm)
 
 
 def algorithm_of(header: str) -> str | None:
@@ -142,13 +150,14 @@ class Sums:
         algorithm = algorithm_of(field)
         if algorithm is None:
             return
-        if algorithm not in ALGORITHMS:
+        make = maker(algorithm)
+        if make is None:
             raise S3Error(
                 errors.NOT_IMPLEMENTED,
                 f"The checksum algorithm {algorithm.upper()} cannot be computed here.",
                 header=field,
             )
-        self._start(algorithm)
+        self._start(algorithm, make)
 
     def expect(self, field: str, value: str) -> None:
         """
@@ -157,19 +166,20 @@ class Sums:
         Raises S3Error: InvalidDigest, InvalidRequest where the value is none.
         """
         if field == CONTENT_SHA256:
-            self._start("sha256")
+            self._start("sha256", hashlib.sha256)
             self._expected[field] = ("sha256", bytes.fromhex(value))
             return
         algorithm = "md5" if field == CONTENT_MD5 else algorithm_of(field)
-        if algorithm is None or algorithm not in ALGORITHMS:
+        make = None if algorithm is None else maker(algorithm)
+        if algorithm is None or make is None:
             return
-        self._start(algorithm)
-        size = len(ALGORITHMS[algorithm]().digest())
+        self._start(algorithm, make)
+        size = len(make().digest())
         self._expected[field] = (algorithm, _decoded(field, value, size))
 
-    def _start(self, algorithm: str) -> None:
+    def _start(self, algorithm: str, make: Callable[[], Digest]) -> None:
         if algorithm not in self._running:
-            self._running[algorithm] = ALGORITHMS[algorithm]()
+            self._running[algorithm] = make()
 
     def update(self, data: bytes) -> None:
         for running in self._running.values():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from gateway.config import described
 from gateway.config.model import Config
 from gateway.config.values import Resolved
 from gateway.identity import Secret
@@ -15,7 +16,7 @@ from gateway.identity import Secret
 
 def test_every_setting_is_described():
     """The reference page is made of these sentences."""
-    schema = Config.model_json_schema()
+    schema = described.schema(Config)
 
     for name, section in {**schema["$defs"], "Config": schema}.items():
         for key, value in section["properties"].items():

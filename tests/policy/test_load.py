@@ -6,9 +6,11 @@ import time
 
 import pytest
 
+from gateway.config import described
 from gateway.config.model import AssumeRoleCredentials, Config
+from gateway.config.policyfile import PolicyFile
 from gateway.config.positions import read
-from gateway.policy.load import Names, compile_policy, schema
+from gateway.policy.load import Names, compile_policy
 from gateway.policy.match import bind
 from gateway.s3.operations import ACTIONS
 from tests.policies import compiled, one_grant, problems, somebody
@@ -106,7 +108,7 @@ def test_ten_thousand_rules_are_loaded_and_checked_in_seconds():
 
 def test_the_schema_describes_every_key():
     """Editors show a sentence for each."""
-    definitions = schema()["$defs"]
+    definitions = described.schema(PolicyFile)["$defs"]
     for name, definition in definitions.items():
         for key, value in definition["properties"].items():
             assert value.get("description"), f"{name}.{key}"

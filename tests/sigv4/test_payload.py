@@ -607,8 +607,8 @@ def test_pre_9_a_link_with_the_checksum_of_nothing_takes_nothing(value):
 
 def test_chk_13_a_trailer_that_cannot_be_computed_is_501_in_decode(monkeypatch):
     """Before anything is sent; passthrough leaves it to the upstream."""
-    slim = {n: make for n, make in checksums.ALGORITHMS.items() if n != "crc64nvme"}
-    monkeypatch.setattr(checksums, "ALGORITHMS", slim)
+    slim = {n: make for n, make in checksums.native().items() if n != "crc64nvme"}
+    monkeypatch.setattr(checksums, "native", lambda: slim)
     pairs = (("x-amz-decoded-content-length", "5"), ("x-amz-trailer", "x-amz-checksum-crc64nvme"))
     payload = Sent(b"", pairs, UNSIGNED_TRAILER).payload()
     payload.check(PUT)
