@@ -182,6 +182,5 @@ OF_ANSWER_BODY = CHECKSUMS | {
     "content-range",
     "content-type",
     "etag",
-    "x-amz-checksum-type",
 }
 """What describes the bytes of an answer's body: not kept where the body is written anew."""

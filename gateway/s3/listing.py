@@ -90,6 +90,14 @@ FORMS: Mapping[str, Form] = MappingProxyType(
     }
 )
 
+PAGE_MAX = 1000  # entries of a page: S3's own limit (LST-11)
+
+
+def page_size(asked: str) -> str:
+    """How many are asked of the upstream, and said to have been: S3 also repeats its limit."""
+    return str(PAGE_MAX) if int(asked) > PAGE_MAX else asked
+
+
 _NAMING = frozenset(
     {
         "Name",
@@ -340,7 +348,7 @@ def _echo(page: _Page, view: View, encode: Callable[[str], str]) -> Iterator[tup
             yield element, escape(value)
     size = request.param(form.size_param)
     if size is not None:
-        yield form.size, size
+        yield form.size, page_size(size)
     if encode is encode_path:
         yield "EncodingType", "url"
 

@@ -75,7 +75,10 @@ _SINGLE = frozenset(
         "date",
     }
 )
-"""Headers that may come once, as every x-amz-* but metadata (SIG-20)."""
+"""Headers that may come once, as every x-amz-* but metadata and lists (SIG-20)."""
+
+_LISTS = frozenset({"x-amz-object-attributes", "x-amz-optional-object-attributes"})
+"""x-amz-* whose value is a list: SDKs for Go and Java send one line for each element."""
 
 _ORDINARY = frozenset(
     {
@@ -277,7 +280,7 @@ def _single(headers: Headers) -> tuple[str, ...]:
 
 
 def _single_amz(name: str) -> bool:
-    return name.startswith("x-amz-") and not name.startswith("x-amz-meta-")
+    return name[:6] == "x-amz-" and name[:11] != "x-amz-meta-" and name not in _LISTS
 
 
 @by_names

@@ -16,6 +16,7 @@ from gateway.records import Record
 from gateway.s3 import headers
 from gateway.s3.answers import RenewCredentials, UpstreamRefusal, inbound, upstream_request_id
 from gateway.s3.errors import INVALID_ARGUMENT, INVALID_RANGE, NOT_IMPLEMENTED, S3Error
+from gateway.s3.listing import page_size
 from gateway.s3.mapping import Upstream, View
 from gateway.s3.names import encode, encode_path, encode_query
 from gateway.s3.objects import ObjectName
@@ -33,8 +34,6 @@ __all__ = [
     "outbound",
     "upstream_request_id",
 ]
-
-PAGE_MAX = 1000  # entries of a page: S3's own limit (LST-11)
 
 _PAGE_SIZES = frozenset({"max-keys", "max-uploads", "max-parts", "max-annotation-results"})
 _MARKERS = frozenset({"marker", "start-after", "key-marker"})
@@ -132,7 +131,7 @@ def _list_params(request: S3Request, upstream: Upstream) -> Iterable[tuple[str, 
 
 
 def _page_size(name: str, value: str) -> str:
-    return str(PAGE_MAX) if name in _PAGE_SIZES and int(value) > PAGE_MAX else value
+    return page_size(value) if name in _PAGE_SIZES else value
 
 
 # Headers

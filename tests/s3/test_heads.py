@@ -75,6 +75,13 @@ def test_aio_14_what_cannot_be_written_is_counted(value):
     ]
 
 
+def test_fwd_6_the_kind_of_checksum_is_of_the_upload_not_of_the_body():
+    """CreateMultipartUpload says it in its head; its body is written anew."""
+    told = (("x-amz-checksum-algorithm", "CRC32"), ("x-amz-checksum-type", "COMPOSITE"))
+
+    assert about((*told, ("etag", "e"))) == told
+
+
 async def test_a_body_written_anew_is_described_anew():
     """Nothing of the old body's description is left."""
     old = answer(

@@ -219,7 +219,7 @@ def test_lst_3_what_is_echoed_comes_from_the_request():
     assert got == (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="{NS}"><Name>home</Name>'
         "<Prefix>p +q/</Prefix><StartAfter>s</StartAfter><Delimiter>/</Delimiter>"
-        "<ContinuationToken>t</ContinuationToken><MaxKeys>5000</MaxKeys>"
+        "<ContinuationToken>t</ContinuationToken><MaxKeys>1000</MaxKeys>"
         "</ListBucketResult>"
     )
 

@@ -190,6 +190,16 @@ def test_sig_20_a_single_header_comes_once(name, second, spelt):
     assert refusal("/bucket/k", (name, value), (again, second)) == (400, "InvalidRequest")
 
 
+def test_sig_20_a_list_may_have_a_line_for_each_element():
+    """The SDK for Go sends the attributes of GetObjectAttributes so."""
+    asked = (("x-amz-object-attributes", "ETag"), ("x-amz-object-attributes", "ObjectSize"))
+
+    assert read("/bucket/k?attributes", *asked).headers.all("x-amz-object-attributes") == [
+        "ETag",
+        "ObjectSize",
+    ]
+
+
 def test_sig_20_metadata_may_repeat():
     """And `a_b` beside `a-b` is two names of metadata."""
     headers = (

@@ -188,6 +188,15 @@ def test_sig_20_doubled_metadata_is_joined():
     ]
 
 
+def test_sig_20_lines_of_a_list_are_joined():
+    """An upstream that reads one line only would leave attributes out."""
+    asked = (("x-amz-object-attributes", "ETag"), ("x-amz-object-attributes", "ObjectSize"))
+
+    assert list(send("GET", "/home/k?attributes", *asked).headers) == [
+        ("x-amz-object-attributes", "ETag,ObjectSize")
+    ]
+
+
 def test_s3_7_owner_and_payer_are_ours():
     """Said by the operator, where the upstream needs them."""
     to = upstream(expected_owner="123456789012", requester_pays=True)
