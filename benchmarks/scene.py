@@ -82,16 +82,17 @@ log: {{level: warning, format: text}}
 _OFFLOAD = """
   upstream plain {{ server 127.0.0.1:{plain}; keepalive 64; keepalive_requests 1000000; }}
   upstream gateway {{ server 127.0.0.1:{gateway}; keepalive 64; keepalive_requests 1000000; }}
-  proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+  proxy_http_version 1.1; proxy_buffering off;
   server {{
     listen 127.0.0.1:{port} backlog=8192;
-    location / {{ proxy_pass http://gateway; proxy_set_header Host $http_host; }}
+    location / {{ proxy_pass http://gateway; proxy_set_header Connection ""; proxy_set_header Host $http_host; }}
     location = /_s3 {{
       internal;
       set $uri_there $upstream_http_x_s3_uri; set $signed $upstream_http_x_s3_authorization;
       set $date $upstream_http_x_s3_date; set $digest $upstream_http_x_s3_content_sha256;
       proxy_pass http://plain$uri_there;
-      proxy_set_header Host 127.0.0.1:{plain}; proxy_set_header Authorization $signed;
+      proxy_set_header Connection ""; proxy_set_header Host 127.0.0.1:{plain};
+      proxy_set_header Authorization $signed;
       proxy_set_header X-Amz-Date $date; proxy_set_header X-Amz-Content-Sha256 $digest;
     }}
   }}
