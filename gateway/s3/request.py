@@ -366,7 +366,8 @@ def other_version() -> S3Error:
     """SIG-14: a signature of Version 2 or 4A is refused by name, wherever it stands."""
     return S3Error(
         INVALID_REQUEST,
-        "The authorization mechanism is not supported. Please use AWS4-HMAC-SHA256.",
+        "The authorization mechanism you have provided is not supported. "
+        "Please use AWS4-HMAC-SHA256.",
     )
 
 

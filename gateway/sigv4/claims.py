@@ -40,6 +40,10 @@ FRONTS = 2048  # such headers remembered: each is a client's for a day
 
 _HEADER = errors.AUTHORIZATION_HEADER_MALFORMED
 _QUERY = errors.AUTHORIZATION_QUERY_PARAMETERS_ERROR
+_OPENINGS = {
+    _HEADER.code: "The authorization header is malformed; ",
+    _QUERY.code: "Error parsing the X-Amz-Credential parameter; ",
+}
 
 _TOKEN_PARAMETER = "X-Amz-Security-Token"  # noqa: S105 # the parameter's name
 _REQUIRED = tuple(name for name in SIGNATURE_PARAMETERS.values() if name != _TOKEN_PARAMETER)
@@ -50,7 +54,8 @@ _ISO = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _DATE = re.compile(r"[0-9]{8}")
 _REGION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
-_EXPIRES = re.compile(r"[0-9]{1,6}")  # ASCII: int() alone takes "+5", "1_0" and other digits
+_EXPIRES_DIGITS = 7  # one more than a life has: beyond it every number is too large
+_EXPIRES = re.compile(r"[0-9]+")  # ASCII: int() alone takes "+5", "1_0" and other digits
 
 
 @final
@@ -171,14 +176,22 @@ _same_signer = lru_cache(maxsize=FRONTS)(_signer)
 
 def _parts(text: str) -> dict[str, str]:
     """SIG-18: three parts, each once, in any order, comma with or without a space."""
-    pieces = [piece.strip(" \t").partition("=") for piece in text.split(",")]
-    parts = {name: value for name, _, value in pieces}
-    if len(pieces) != 3 or parts.keys() != {"Credential", "SignedHeaders", "Signature"}:
-        raise S3Error(
+    pieces = [piece.strip(" \t") for piece in text.split(",")]
+    if len(pieces) != 3:
+        raise _malformed(
             _HEADER,
-            "The authorization header is malformed; it must hold Credential, SignedHeaders and "
-            "Signature, each once.",
+            "the authorization header requires three components: Credential, SignedHeaders, and "
+            "Signature.",
         )
+    parts = dict[str, str]()
+    for piece in pieces:
+        name, equals, value = piece.partition("=")
+        if not equals:
+            raise _malformed(_HEADER, f'the authorization component "{piece}" is malformed.')
+        parts[name] = value
+    for name in ("Credential", "SignedHeaders", "Signature"):
+        if name not in parts:
+            raise _malformed(_HEADER, f"missing {name}.")
     return parts
 
 
@@ -248,17 +261,32 @@ def _parameters(query: Pairs) -> dict[str, str]:
         if name in values:
             raise _broken(name, "is there twice")
         values[name] = value
-    for name in _REQUIRED:
-        if name not in values:
-            raise _broken(name, "is missing")
+    if any(name not in values for name in _REQUIRED):
+        raise S3Error(
+            _QUERY,
+            "Query-string authentication version 4 requires the X-Amz-Algorithm, "
+            "X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and "
+            "X-Amz-Expires parameters.",
+        )
     return values
 
 
 def _life(text: str) -> int:
     """PRE-2: ASCII digits, from one second to seven days."""
-    seconds = int(text) if _EXPIRES.fullmatch(text) else 0
-    if not 1 <= seconds <= LIFE_MAX:
-        raise _broken("X-Amz-Expires", f"must be a number of seconds from 1 to {LIFE_MAX}")
+    if not _EXPIRES.fullmatch(text):
+        negative = text[:1] == "-" and _EXPIRES.fullmatch(text[1:])
+        raise S3Error(
+            _QUERY, f"X-Amz-Expires {'must be non-negative' if negative else 'should be a number'}"
+        )
+    seconds = int(text[:_EXPIRES_DIGITS])
+    if seconds == 0:
+        raise S3Error(_QUERY, "X-Amz-Expires must be at least one second")
+    if seconds > LIFE_MAX:
+        raise S3Error(
+            _QUERY,
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given "
+            f"X-Amz-Expires must be less than {LIFE_MAX} seconds",
+        )
     return seconds
 
 
@@ -272,28 +300,35 @@ def _broken(name: str, what: str) -> S3Error:
 def scope_of(text: str, service: str, malformed: Row) -> tuple[str, str, str]:
     """Key id, date, region. Split from the right: an id may hold a slash (SIG-18)."""
     pieces = text.rsplit("/", 4)
-    if len(pieces) != 5 or not pieces[0] or not _DATE.fullmatch(pieces[1]):
-        raise S3Error(
+    if len(pieces) != 5 or not pieces[0]:
+        raise _malformed(
             malformed,
-            "The credential is malformed; expected "
+            "the Credential is mal-formed; expecting "
             '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
         )
     key_id, date, region, named, terminator = pieces
-    if not _REGION.fullmatch(region):
-        raise S3Error(malformed, "The credential is malformed; its region is not a name.")
-    if named != service:
-        raise S3Error(
-            malformed,
-            f'The credential is malformed; incorrect service "{named}". '
-            f'This endpoint belongs to "{service}".',
-        )
     if terminator != TERMINATOR:
-        raise S3Error(
+        raise _malformed(
+            malformed, f'incorrect terminal "{terminator}". This endpoint uses "{TERMINATOR}".'
+        )
+    if named != service:
+        raise _malformed(
+            malformed, f'incorrect service "{named}". This endpoint belongs to "{service}".'
+        )
+    if not _REGION.fullmatch(region):
+        raise _malformed(malformed, "the region is not a name.")
+    if not _DATE.fullmatch(date):
+        raise _malformed(
             malformed,
-            f'The credential is malformed; incorrect terminal "{terminator}". '
-            f'This endpoint uses "{TERMINATOR}".',
+            f'incorrect date format "{date}". This date in the credential must be in the format '
+            '"yyyyMMdd".',
         )
     return key_id, date, region
+
+
+def _malformed(row: Row, what: str) -> S3Error:
+    """In the sentences of S3, which open otherwise for each place that a credential stands in."""
+    return S3Error(row, _OPENINGS.get(row.code, "") + what)
 
 
 def _signed_headers(text: str, malformed: Row) -> tuple[str, ...]:

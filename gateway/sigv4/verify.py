@@ -227,7 +227,7 @@ def _complete(c: Claimed, head: RequestHead) -> None:
     if unsigned:
         raise S3Error(
             errors.ACCESS_DENIED,
-            "There were headers present in the request which were not signed.",
+            "There were headers present in the request which were not signed",
             HeadersNotSigned=", ".join(unsigned),
         )
 

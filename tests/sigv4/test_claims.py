@@ -173,6 +173,51 @@ def test_sig_9_a_signature_is_64_lower_case_digits(signature):
     assert refusal(head) == (400, "AuthorizationHeaderMalformed")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (", Signature=" + HEX, "", "the authorization header requires three components: "
+         "Credential, SignedHeaders, and Signature."),
+        ("SignedHeaders=", "SignedHeaders-", 'the authorization component "SignedHeaders-host;x-amz-date" is malformed.'),
+        ("Credential=", "Other=", "missing Credential."),
+        ("SignedHeaders=", "Other=", "missing SignedHeaders."),
+        ("Signature=", "Other=", "missing Signature."),
+        (CREDENTIAL, "AK/x", 'the Credential is mal-formed; expecting '
+         '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'),
+        ("aws4_request", "aws_request", 'incorrect terminal "aws_request". This endpoint uses "aws4_request".'),
+        ("/s3/", "/ec2/", 'incorrect service "ec2". This endpoint belongs to "s3".'),
+        ("20261124", "2026112", 'incorrect date format "2026112". '
+         'This date in the credential must be in the format "yyyyMMdd".'),
+    ],
+)  # fmt: skip
+def test_sig_18_what_is_malformed_is_said_as_s3_says_it(old, new, says):
+    """People search for these sentences, and test suites compare them."""
+    with pytest.raises(S3Error) as caught:
+        read(by_header(PLAIN.replace(old, new)))
+
+    assert caught.value.message == f"The authorization header is malformed; {says}"
+
+
+@pytest.mark.parametrize(
+    ("life", "says"),
+    [
+        ("invalid", "X-Amz-Expires should be a number"),
+        ("-3", "X-Amz-Expires must be non-negative"),
+        ("0", "X-Amz-Expires must be at least one second"),
+        ("604801", "X-Amz-Expires must be less than a week (in seconds); that is, the given "
+         "X-Amz-Expires must be less than 604800 seconds"),
+        ("9" * 5000, "X-Amz-Expires must be less than a week (in seconds); that is, the given "
+         "X-Amz-Expires must be less than 604800 seconds"),
+    ],
+)  # fmt: skip
+def test_pre_2_what_is_wrong_with_a_life_is_said_as_s3_says_it(life, says):
+    """However long the number."""
+    with pytest.raises(S3Error) as caught:
+        read(aimed(Client().link(expires=600), "X-Amz-Expires=600", f"X-Amz-Expires={life}"))
+
+    assert (caught.value.code, caught.value.message) == ("AuthorizationQueryParametersError", says)
+
+
 @pytest.mark.parametrize("region", ["default", "eu-west-9", "us_gov", "x" * 64])
 def test_sig_6_any_region_that_is_a_name(region):
     """Clients sign with the region that GetBucketLocation told them."""
