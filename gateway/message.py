@@ -7,7 +7,7 @@ Header names are lower case, values are text, order and repeats are kept.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import compress
 from operator import itemgetter
@@ -33,14 +33,15 @@ class Headers:
     __slots__ = ("_first", "doubled", "get", "pairs")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        self.pairs: Pairs = tuple(pairs)
-        first = dict(self.pairs)
-        self.doubled = len(first) != len(self.pairs)
+        kept = tuple(pairs)
+        first = dict(kept)
+        doubled = len(first) != len(kept)
+        if doubled:
+            first = dict(reversed(kept))
+            first = {name: first[name] for name, _ in kept}
+        self.pairs: Pairs = kept
+        self.doubled = doubled
         """Some name comes more than once."""
-        if self.doubled:
-            first = {}
-            for name, value in self.pairs:
-                first.setdefault(name, value)
         self._first = first
         self.get = first.get
         """The first value of the field; `name` must be lower case."""
@@ -110,6 +111,24 @@ class Names(dict[bytes, str]):
     def __missing__(self, name: bytes) -> str:
         # Not kept: what strangers write must not grow it.
         return name.decode("ascii").lower()
+
+    def read(self, fields: Sequence[tuple[bytes, bytes]], errors: str = "strict") -> Pairs:
+        """
+        Fields as they arrived to names in lower case and text without blanks at its end.
+
+        Raises UnicodeDecodeError for a value that is not UTF-8, where `errors` do not allow it.
+        """
+        if not fields:
+            return ()
+        spelt, given = zip(*fields, strict=True)
+        # Decoded at once: a step of the interpreter for each field is most of what a head costs.
+        text = b"\n".join(given).decode("utf-8", errors)
+        values = text.split("\n")
+        if len(values) != len(given):  # a parser let a line break pass
+            values = [value.decode("utf-8", errors) for value in given]
+        if " \n" in text or "\t\n" in text or text[-1:] in (" ", "\t"):
+            values = [value.rstrip(" \t") for value in values]
+        return tuple(zip(map(self.__getitem__, spelt), values, strict=True))
 
 
 class RequestHead(Record, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.message import (
     NO_BODY,
@@ -14,6 +16,7 @@ from gateway.message import (
     BytesBody,
     Headers,
     IterBody,
+    Names,
     RequestHead,
     ResponseHead,
 )
@@ -111,3 +114,23 @@ def test_a_body_says_how_it_is_read():
     """The base has no bytes of its own."""
     with pytest.raises(NotImplementedError):
         aiter(Body())
+
+
+@given(
+    fields=st.lists(
+        st.tuples(
+            st.sampled_from([b"ETag", b"etag", b"X-Amz-Meta-A", b"Content-Type"]),
+            st.binary(max_size=12),
+        ),
+        max_size=6,
+    )
+)
+def test_fields_are_read_together_as_each_would_be_alone(fields):
+    """Line breaks, blanks and bytes that are not UTF-8 stay in the field that brought them."""
+    names = Names(["ETag", "Content-Type"])
+    alone = tuple(
+        (name.decode().lower(), value.decode("utf-8", "surrogateescape").rstrip(" \t"))
+        for name, value in fields
+    )
+
+    assert names.read(fields, "surrogateescape") == alone

@@ -210,12 +210,10 @@ class RequestReader:
             self._fault = "too many fields"
         garbled = False
         try:
-            pairs = [(_NAMES[name], value.decode().rstrip(" \t")) for name, value in fields]
+            pairs = _NAMES.read(fields)
         except UnicodeDecodeError:
             garbled = True
-            pairs = [
-                (_NAMES[name], value.decode("utf-8", "surrogateescape")) for name, value in fields
-            ]
+            pairs = _NAMES.read(fields, "surrogateescape")
         headers = Headers(pairs)
         method = parser.get_method().decode("ascii")
         version = parser.get_http_version()

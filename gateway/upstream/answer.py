@@ -180,7 +180,8 @@ class AnswerReader:
         if self._too_long(fields):
             self._blame("head is too long")
             return
-        headers = _decoded(fields)
+        # Bytes that are not UTF-8 stay visible, for the core to leave out.
+        headers = Headers(_NAMES.read(fields, "surrogateescape"))
         if 100 <= status < 200 and status != 101:
             self._skip_interim(headers)
             return
@@ -226,16 +227,3 @@ class AnswerReader:
         self._ready = True
         if self.head is not None and self._framing is not Framing.CLOSE:
             self.complete = True
-
-
-def _decoded(fields: list[tuple[bytes, bytes]]) -> Headers:
-    """Lower case and text; bytes that are not UTF-8 stay visible, for the core to leave out."""
-    return Headers(
-        [
-            (
-                _NAMES[name],
-                value.decode("utf-8", "surrogateescape").rstrip(" \t"),
-            )
-            for name, value in fields
-        ]
-    )

@@ -94,7 +94,10 @@ def stays_open(version: str, headers: Headers) -> bool:
     """Whether the upstream offers the connection for another request. HTTP/1.0 never does here."""
     if version != "1.1":
         return False
-    return "connection" not in headers or not any(
+    said = headers.get("connection")
+    if said is None or (said == "keep-alive" and not headers.doubled):
+        return True
+    return not any(
         token.strip().lower() == "close"
         for value in headers.all("connection")
         for token in value.split(",")
