@@ -157,10 +157,21 @@ def _check_params(operation: Operation, request: S3Request) -> None:
             wrong = not value and name in _NEEDS_VALUE
         if wrong:
             raise S3Error(
-                INVALID_ARGUMENT,
-                f"The parameter {name} has a value it cannot have.",
-                argument_name=name,
+                INVALID_ARGUMENT, _wrong(name, value), argument_name=name, argument_value=value
             )
+
+
+def _wrong(name: str, value: str) -> str:
+    """What is wrong with a parameter, in S3's sentence where it has one."""
+    if name == "partNumber":
+        return "Part number must be an integer between 1 and 10000, inclusive."
+    if name in _NUMBERS:
+        if value[:1] == "-" and value[1:].isdigit():
+            return f"Argument {name} must be an integer between 0 and 2147483647"
+        return f"Provided {name} not an integer or within integer range"
+    if name == "versionId":
+        return "Version id cannot be the empty string"
+    return f"The parameter {name} has a value it cannot have."
 
 
 def _check_unknown(name: str) -> None:

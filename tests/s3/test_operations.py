@@ -132,6 +132,27 @@ def test_ops_2_x_id_must_name_the_operation_found():
 
 
 @pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("/bucket?max-keys=-5", "Argument max-keys must be an integer between 0 and 2147483647"),
+        ("/bucket?max-keys=x", "Provided max-keys not an integer or within integer range"),
+        ("/bucket/k?versionId=", "Version id cannot be the empty string"),
+        (
+            "/bucket/k?partNumber=x",
+            "Part number must be an integer between 1 and 10000, inclusive.",
+        ),
+    ],
+)
+def test_ops_4_a_wrong_value_is_named_as_s3_names_it(target, says):
+    """With the value, so that whoever reads the log of a client sees what it sent."""
+    with pytest.raises(S3Error) as caught:
+        resolve(ask("GET", target))
+
+    assert (caught.value.code, caught.value.message) == ("InvalidArgument", says)
+    assert "ArgumentValue" in caught.value.detail
+
+
+@pytest.mark.parametrize(
     ("method", "target"),
     [
         ("GET", "/bucket/k"),
