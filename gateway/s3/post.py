@@ -279,6 +279,8 @@ def _headers(fields: Mapping[str, str]) -> Pairs:
             pairs.append(("x-amz-acl", value))
         elif name == "tagging":
             pairs.append(("x-amz-tagging", _tags(value)))
+        elif name == "x-amz-checksum-algorithm":  # minio-go names it beside the checksum itself
+            pairs.append(("x-amz-sdk-checksum-algorithm", value))
         elif name in _PLAIN_HEADERS or name in _X_AMZ or name.startswith("x-amz-meta-"):
             pairs.append((name, value))
         elif name.startswith("x-amz-") and name not in _SIGNATURE:

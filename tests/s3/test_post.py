@@ -143,6 +143,18 @@ async def test_sig_17_a_form_becomes_a_put_of_its_file():
     assert (await whole(body), body.length) == (FILE, len(FILE))
 
 
+async def test_sig_17_a_form_may_name_the_algorithm_of_its_checksum():
+    """By the field that minio-go writes; PutObject has another header for it."""
+    made = await upload(
+        {"key": "k", "x-amz-checksum-algorithm": "CRC32C", "x-amz-checksum-crc32c": "AAAAAA=="},
+        ["starts-with", "$x-amz-checksum-algorithm", ""],
+        ["starts-with", "$x-amz-checksum-crc32c", ""],
+    )
+
+    assert made.head.headers.get("x-amz-sdk-checksum-algorithm") == "CRC32C"
+    assert made.head.headers.get("x-amz-checksum-crc32c") == "AAAAAA=="
+
+
 @pytest.mark.parametrize("target", ["/data", "/data/"])
 def test_sig_17_a_form_is_posted_to_a_bucket(target):
     """Path style or virtual host; anything else is another operation."""
