@@ -30,7 +30,7 @@ NAMES_MAX = 1024  # characters of such a set: what strangers write must not fill
 class Headers:
     """Header fields in order, repeats kept, names in lower case. Never changed after it is made."""
 
-    __slots__ = ("_first", "doubled", "get", "pairs")
+    __slots__ = ("_first", "_spelt", "doubled", "get", "pairs")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         kept = tuple(pairs)
@@ -43,6 +43,8 @@ class Headers:
         self.doubled = doubled
         """Some name comes more than once."""
         self._first = first
+        self._spelt: str | None = None
+        """All names, a line each, once somebody asked for them."""
         self.get = first.get
         """The first value of the field; `name` must be lower case."""
 
@@ -95,7 +97,9 @@ def by_names(find: Callable[[str, *More], Found]) -> Callable[[Headers, *More], 
     same: Callable[[str, *More], Found] = lru_cache(maxsize=HEADS)(find)  # type: ignore[assignment] # hashable
 
     def tell(headers: Headers, *more: *More) -> Found:
-        names = "\n".join(headers.names())
+        names = headers._spelt
+        if names is None:
+            names = headers._spelt = "\n".join(headers.names())
         return (same if len(names) <= NAMES_MAX else find)(names, *more)
 
     return tell
