@@ -77,19 +77,29 @@ def rules(measures: Measures) -> list[Row]:
 
 
 def seen(measures: Measures) -> list[Row]:
-    """A GET with the cookie of the last of many people, and what remembering the others takes."""
+    """
+    A GET with one person's cookie before and after many others came, each of whom came once.
+
+    The others' rows: what one costs whose cookie has to be opened first, and what remembering them takes.
+    """
     program, url, _ = fresh(measures, 1)
     cookie = sessions(measures.scene)
     count = measures.effort.sessions
     target = f"{url}/data/small"
-    load.each(load.with_cookie("HEAD", target, cookie(number)) for number in range(count))
     call = load.with_cookie("GET", target, cookie(count))
-    rows = [
-        _median(measures, f"GET, {count} sessions seen", program, call),
-        Row(name=f"memory, {count} sessions seen", unit="MB", gateway=program.resident()),
-    ]
+    alone = _median(measures, "GET with a cookie, 1 session seen", program, call)
+    before = program.cpu()
+    load.each(load.with_cookie("HEAD", target, cookie(number)) for number in range(count))
+    first = (program.cpu() - before) / count * 1e6
+    among = _median(measures, f"GET with a cookie, {count} sessions seen", program, call)
+    memory = program.resident()
     program.end()
-    return rows
+    return [
+        alone,
+        among,
+        Row(name="HEAD with a cookie, first of its session", unit="µs", gateway=first),
+        Row(name=f"memory, {count} sessions seen", unit="MB", gateway=memory),
+    ]
 
 
 def connections(measures: Measures) -> list[Row]:
