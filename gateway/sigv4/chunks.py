@@ -8,6 +8,7 @@ how the stream was cut (CHK-6).
 
     chunk    = hex-size [";chunk-signature=" 64hex] CRLF data CRLF     last chunk: size 0, no data
     trailer  = name ":" value CRLF ["x-amz-trailer-signature:" 64hex CRLF] CRLF
+               name ":" value LF CRLF "x-amz-trailer-signature:" 64hex CRLF CRLF      by minio-go
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html,
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
@@ -97,6 +98,8 @@ class Frames:
         self._left = 0
         self._total = 0
         self._trailer = b""
+        self._spare = b""
+        self._apart = False
         self._fields: list[tuple[str, str]] = []
         self._signature = ""
         self._hash = hashlib.sha256()
@@ -208,9 +211,13 @@ class Frames:
             _same(self._theirs.chunk(digest), self._signature)
 
     def _take_trailer(self, line: bytes) -> None:
-        if line == b"\r\n":
+        if line == b"\r\n" and not self._apart:
             self._end_trailer()
             self._state = _State.DONE
+            return
+        if self._apart or not line.endswith(b"\r\n"):
+            line = self._joined(line)
+        if not line:
             return
         match = _FIELD.fullmatch(line)
         # Nothing may follow the trailer's signature (CHK-9).
@@ -220,6 +227,23 @@ class Frames:
         if len(self._trailer) > TRAILER_MAX:
             raise _bad_trailer()
         self._fields.append((match[1].decode().lower(), match[2].decode().strip(" \t")))
+
+    def _joined(self, line: bytes) -> bytes:
+        """
+        CHK-26: minio-go ends a field by LF, and sets its signature apart by CRLF.
+
+        Only one field can be: it goes on ended by CRLF, and what that spares is a digit of the
+        last chunk's size, so that lengths stay.
+        """
+        if self._apart:
+            self._apart = False
+            if line != b"\r\n":
+                raise _bad_trailer()
+            return b""
+        if self._spare or not (self._token.signed and self._token.trailer):
+            raise _bad_trailer()
+        self._apart, self._spare = True, b"0"
+        return line[:-1] + b"\r\n"
 
     def _end_trailer(self) -> None:
         fields = self._fields
@@ -300,6 +324,7 @@ class Resigner(Frames):
 
     def trailed(self, trailer: bytes, fields: list[tuple[str, str]]) -> None:
         if self._token.trailer:
+            self._last.insert(0, self._spare)
             self._last.append(_resigned(trailer, self._ours.trailer(trailer_hash(fields))))
         self._last.append(b"\r\n")
 

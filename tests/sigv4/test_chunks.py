@@ -439,6 +439,43 @@ def test_chk_9_without_its_signature_a_signed_trailer_is_refused():
     assert code(opener(SIGNED_TRAILER, 5, announced), [body.wire]) == BAD_TRAILER
 
 
+def _apart(wire: bytes) -> bytes:
+    """The body as minio-go writes it: the field ended by LF, its signature set apart by CRLF."""
+    return wire.replace(b"==\r\nx-amz-trailer", b"==\n\r\nx-amz-trailer")
+
+
+def test_chk_26_a_trailer_may_be_set_apart_from_its_signature():
+    """minio-go does so; what goes on is as long, and ended by CRLF throughout."""
+    wire = _apart(framed([b"hello"], trailer=CRC).wire)
+    announced = ("x-amz-checksum-crc32",)
+    wanted = framed([b"hello"], trailer=CRC, key=OUR_KEY, seed=OUR_SEED).wire
+
+    for places in ([], range(len(wire))):
+        assert run(opener(SIGNED_TRAILER, 5, announced), cut(wire, places)) == b"hello"
+        out = run(resigner(SIGNED_TRAILER, 5, announced), cut(wire, places))
+        assert out == wanted.replace(b"\r\n0;", b"\r\n00;")
+        assert len(out) == len(wire)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\n\r\nx-amz-trailer", b"\nx-amz-trailer"),
+        (b"\n\r\nx-amz-trailer", b"\n\r\n\r\nx-amz-trailer"),
+        (b"x-amz-checksum-crc32:", b"x-amz-checksum-crc32:x\n\r\nx-amz-checksum-crc32:"),
+    ],
+)
+def test_chk_26_nothing_else_is_set_apart(old, new):
+    """One field, one CRLF; an unsigned trailer is not written so by anybody."""
+    wire = _apart(framed([b"hello"], trailer=CRC).wire)
+    announced = ("x-amz-checksum-crc32",)
+
+    assert code(opener(SIGNED_TRAILER, 5, announced), [wire.replace(old, new)]) in (
+        BAD_TRAILER,
+        MISMATCH,
+    )
+
+
 def test_chk_9_a_trailer_signed_over_nothing():
     """A signed trailer without fields has a signature all the same."""
     wire = framed([b"hello"], trailer=[]).wire
