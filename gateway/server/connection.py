@@ -65,6 +65,7 @@ class Connection(BaseProtocol):
         "_held",
         "_holding",
         "_idle",
+        "_nothing",
         "_read",
         "_waiting",
         "closing",
@@ -94,6 +95,9 @@ class Connection(BaseProtocol):
         self._current: Inbound | None = None
         self._body: ClientBody | None = None
         """Of the request that was read last."""
+        self._nothing = ClientBody(self, 0, expected=False)
+        """The body of every request that has none: nothing in it changes while we are here."""
+        self._nothing.end()
         self._held = b""
         """Has come and is not read yet: enough requests wait."""
         self._holding = False
@@ -172,9 +176,16 @@ class Connection(BaseProtocol):
             self._fault = fault
 
     def begin(self, read: Read) -> None:
-        inbound = Inbound(self, read)
-        self._body = inbound.body
-        self._waiting.append(inbound)
+        if read.length == 0:
+            body = self._nothing
+        else:
+            asked = read.headers.get("expect")
+            expected = (
+                asked is not None and asked.lower() == "100-continue" and read.version == "1.1"
+            )
+            body = ClientBody(self, read.length, expected=expected)
+        self._body = body
+        self._waiting.append(Inbound(self, read, body))
 
     def piece(self, data: bytes) -> None:
         assert self._body is not None

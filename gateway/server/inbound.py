@@ -203,12 +203,10 @@ class Inbound:
     """As the core sees it; set by `begin`."""
     exchange: Exchange
 
-    def __init__(self, line: Line, read: Read) -> None:
+    def __init__(self, line: Line, read: Read, body: ClientBody) -> None:
         self.line = line
         self.read = read
-        asked = read.headers.get("expect")
-        expected = asked is not None and asked.lower() == "100-continue" and read.version == "1.1"
-        self.body = ClientBody(line, read.length, expected=expected)
+        self.body = body
         self.keep = read.keep_alive
         """The connection may be used again after the answer."""
         self.written = False

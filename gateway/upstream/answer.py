@@ -80,6 +80,12 @@ class AnswerReader:
         self._parser: httptools.HttpResponseParser | None = None
         self._ready = False
         """The parser stands before an answer."""
+        # What follows is never taken back: it ends the connection.
+        self.extra = False
+        """Bytes came after the end."""
+        self.stays = True
+        """The upstream will take another request on this connection."""
+        self._fault: UpstreamProtocolError | None = None
 
     def begin(self, method: str) -> None:
         """An answer to `method` comes next."""
@@ -89,10 +95,6 @@ class AnswerReader:
         self.pieces: list[bytes] = []
         """Of the body, since whoever reads last emptied it."""
         self.complete = False
-        self.extra = False
-        """Bytes came after the end."""
-        self.stays = True
-        """The upstream will take another request on this connection."""
         self.spoke = False
         """At least one byte has come."""
         self._method = method
@@ -103,7 +105,6 @@ class AnswerReader:
         self._left = 0
         self._between = 0
         self._interim = 0
-        self._fault: UpstreamProtocolError | None = None
 
     def close(self) -> None:
         """Nothing more is read: parser and reader hold each other no longer."""

@@ -31,8 +31,7 @@ FIELDS_MAX = 256  # S3 sends some 30, and 2 KiB of user metadata
 INTERIM_MAX = 8  # 1xx answers before the real one; more is somebody keeping us busy
 
 _BREAK = "\r\n"
-_METHOD = re.compile(r"[A-Z]+")
-_TARGET = re.compile(r"[!-~]+")
+_ASKED = re.compile(r"[A-Z]+ [!-~]+")  # a method and a target
 
 
 class Framing(Enum):
@@ -47,7 +46,8 @@ class Framing(Enum):
 def request_head(head: Outbound, body: Body) -> bytes:
     """The bytes before the body. Raises ValueError for what no head can hold."""
     headers = head.headers
-    if not _METHOD.fullmatch(head.method) or not _TARGET.fullmatch(head.target):
+    asked = f"{head.method} {head.target}"
+    if not _ASKED.fullmatch(asked):
         raise ValueError("request line holds characters that cannot stand there")
     if not OURS.isdisjoint(headers.names()):
         raise ValueError(f"{OURS.intersection(headers.names())} is written by the transport")
@@ -61,7 +61,7 @@ def request_head(head: Outbound, body: Body) -> bytes:
         text += "\r\ntransfer-encoding: chunked"
     elif length or head.method not in BODILESS:
         text += f"\r\ncontent-length: {length}"
-    return f"{head.method} {head.target} HTTP/1.1\r\n{text.removeprefix(_BREAK)}\r\n\r\n".encode()
+    return f"{asked} HTTP/1.1\r\n{text.removeprefix(_BREAK)}\r\n\r\n".encode()
 
 
 def answer_framing(method: str, status: int, version: str, headers: Headers) -> Framing:
