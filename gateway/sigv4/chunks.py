@@ -8,7 +8,7 @@ how the stream was cut (CHK-6).
 
     chunk    = hex-size [";chunk-signature=" 64hex] CRLF data CRLF     last chunk: size 0, no data
     trailer  = name ":" value CRLF ["x-amz-trailer-signature:" 64hex CRLF] CRLF
-               name ":" value LF CRLF "x-amz-trailer-signature:" 64hex CRLF CRLF      by minio-go
+               name ":" value LF CRLF ["x-amz-trailer-signature:" 64hex CRLF] CRLF    by minio-go
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html,
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
@@ -230,7 +230,7 @@ class Frames:
 
     def _joined(self, line: bytes) -> bytes:
         """
-        CHK-26: minio-go ends a field by LF, and sets its signature apart by CRLF.
+        CHK-26: minio-go ends a field by LF, and sets what follows apart by CRLF.
 
         Only one field can be: it goes on ended by CRLF, and what that spares is a digit of the
         last chunk's size, so that lengths stay.
@@ -240,7 +240,7 @@ class Frames:
             if line != b"\r\n":
                 raise _bad_trailer()
             return b""
-        if self._spare or not (self._token.signed and self._token.trailer):
+        if self._spare or not self._token.trailer:
             raise _bad_trailer()
         self._apart, self._spare = True, b"0"
         return line[:-1] + b"\r\n"

@@ -368,7 +368,6 @@ def test_chk_10_nothing_announced_nothing_there():
         (("a",), b"a:1\r\nb:2\r\n"),
         (("a",), b"a:1\r\nx-amz-trailer-signature:" + b"0" * 64 + b"\r\n"),
         (("a",), b"a 1\r\n"),
-        (("a",), b"a:1\n"),
         (("a",), b":1\r\n"),
         (("a",), b"a:\x001\r\n"),
         (("a",), b" a:1\r\n"),
@@ -457,6 +456,15 @@ def test_chk_26_a_trailer_may_be_set_apart_from_its_signature():
         assert len(out) == len(wire)
 
 
+def test_chk_26_an_unsigned_trailer_is_set_apart_from_the_end():
+    """By minio-go over TLS; a CRLF alone is not the end of it."""
+    wire = b"5\r\nhello\r\n0\r\na:1\n\r\n\r\n"
+
+    for places in (range(0), range(len(wire))):
+        assert run(opener(UNSIGNED_TRAILER, 5, ("a",)), cut(wire, places)) == b"hello"
+    assert code(opener(UNSIGNED_TRAILER, 5, ("a",)), [wire[:-2]]) == BAD_FRAME
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -466,7 +474,7 @@ def test_chk_26_a_trailer_may_be_set_apart_from_its_signature():
     ],
 )
 def test_chk_26_nothing_else_is_set_apart(old, new):
-    """One field, one CRLF; an unsigned trailer is not written so by anybody."""
+    """One field, one CRLF."""
     wire = _apart(framed([b"hello"], trailer=CRC).wire)
     announced = ("x-amz-checksum-crc32",)
 
