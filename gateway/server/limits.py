@@ -136,8 +136,10 @@ class Limits:
         """
         owner = _owner(identity, peer)
         account = self._accounts.get(owner)
-        running = account.running if account is not None else 0
-        self._refuse_when_full(running)
+        running = 0 if account is None else account.running
+        total = self._total
+        if total is not None and self._running >= total - self._reserve:
+            self._refuse_when_full(total, running)
         if self._concurrent is not None and running >= self._concurrent:
             raise SlowDown("concurrent", 1)
         seconds = now.timestamp()
@@ -154,10 +156,7 @@ class Limits:
         self._running += 1
         return partial(self._release, owner, account)
 
-    def _refuse_when_full(self, running: int) -> None:
-        total = self._total
-        if total is None or self._running < total - self._reserve:
-            return
+    def _refuse_when_full(self, total: int, running: int) -> None:
         # What is left is for those who hold less than an equal share, with one more to come. A
         # share is one place at least, or among very many identities nobody would have one.
         identities = self._active + (1 if running else 2)

@@ -178,7 +178,8 @@ class AnswerReader:
         status = parser.get_status_code()
         version = parser.get_http_version()
         fields, self._fields = self._fields, []
-        if self._too_long(fields):
+        # All that came is short enough, nearly always.
+        if len(fields) > FIELDS_MAX or (self._between > LINE_MAX and _too_long(fields)):
             self._blame("head is too long")
             return
         # Bytes that are not UTF-8 stay visible, for the core to leave out.
@@ -198,14 +199,6 @@ class AnswerReader:
         elif self._framing is Framing.NOTHING:
             self.length = 0
         self.complete = self.length == 0
-
-    def _too_long(self, fields: list[tuple[bytes, bytes]]) -> bool:
-        if len(fields) > FIELDS_MAX:
-            return True
-        if self._between <= LINE_MAX:  # all that came is short enough, nearly always
-            return False
-        sizes = [len(name) + len(value) for name, value in fields]
-        return sum(sizes) > HEAD_MAX or max(sizes, default=0) > LINE_MAX
 
     def _skip_interim(self, headers: Headers) -> None:
         self._interim += 1
@@ -228,3 +221,8 @@ class AnswerReader:
         self._ready = True
         if self.head is not None and self._framing is not Framing.CLOSE:
             self.complete = True
+
+
+def _too_long(fields: list[tuple[bytes, bytes]]) -> bool:
+    sizes = [len(name) + len(value) for name, value in fields]
+    return sum(sizes) > HEAD_MAX or max(sizes, default=0) > LINE_MAX
