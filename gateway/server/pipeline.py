@@ -400,18 +400,25 @@ class Pipeline:
         entitlements = self.entitlements(ruling.proof.identity, ex.snapshot)
         found = dict.fromkeys(entitlements.named_buckets(), "")
         asked: set[tuple[object, ...]] = set()
+        closed = False
         for grant in entitlements.patterns():
             if grant.route in asked:
                 continue
             asked.add(grant.route)
-            for name, created in await self._listed(grant, ruling.proof, ex):
+            names = await self._listed(grant, ruling.proof, ex)
+            closed = closed or names is None
+            for name, created in names or ():
                 if entitlements.shows(name):
                     found.setdefault(name, created)
+        if closed and not found:  # LST-19: nothing is known, which is not the same as no buckets
+            raise S3Error(s3.ACCESS_DENIED)
         return list_buckets(
             sorted(found.items()), ruling.request, as_json=wants_json(ruling.request)
         )
 
-    async def _listed(self, grant: Grant, proof: Proof, ex: Exchange) -> list[tuple[str, str]]:
+    async def _listed(
+        self, grant: Grant, proof: Proof, ex: Exchange
+    ) -> list[tuple[str, str]] | None:
         """Names and dates of the buckets that a pattern's upstream lists with this person's credentials."""
         upstream = self.upstream(grant, "", ex.snapshot)
         credentials = await self._sources.get(grant, proof, ex.now)
@@ -469,8 +476,10 @@ def kind_of(error: UpstreamError) -> str:
             return "protocol"
 
 
-async def listed(answer: Answer) -> list[tuple[str, str]]:
-    """Names and dates in an upstream's ListBuckets. Raises UpstreamError."""
+async def listed(answer: Answer) -> list[tuple[str, str]] | None:
+    """Names and dates in an upstream's ListBuckets; None where it lists none to us. Raises UpstreamError."""
+    if answer.status == 403:
+        return None
     if answer.status != 200:
         raise UpstreamUnavailable(f"ListBuckets was answered {answer.status}")
     try:

@@ -252,3 +252,42 @@ async def test_list_buckets_is_answered_here(line: Line) -> None:
     assert b"<Name>plain</Name>" in body
     assert b"real" not in body
     assert line.steps.done == ["who", "limits", "released"]
+
+
+GUESTS = """\
+rules:
+  - name: guests
+    match: {claims: {groups: {contains_any: [guests, write]}}}
+    grants:
+      - {bucket: "lab-*", upstream: s3, target: "${bucket}", credentials: shared, allow: [list]}
+"""
+
+
+@pytest.fixture
+def laboratory(line: Line, tmp_path: Path) -> Line:
+    """Guests and writers may list the buckets of a pattern too."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(policy.read_text("utf-8").replace("rules:\n", GUESTS, 1), "utf-8")
+    line.snapshot = Snapshot.build(load(tmp_path / "gateway.yaml"), generation=2)
+    line.steps.answers.append(error("AccessDenied"))
+    return line
+
+
+async def test_lst_19_where_an_upstream_lists_nothing_named_buckets_are_shown(
+    laboratory: Line,
+) -> None:
+    """Keys without the right to list all buckets are common."""
+    body = await (await laboratory.ask("GET", "/")).body.read(10_000)
+
+    assert laboratory.steps.done.count("sent") == 1
+    assert b"<Name>data</Name>" in body
+
+
+async def test_lst_19_where_nothing_is_known_the_list_is_refused(laboratory: Line) -> None:
+    """As S3 refuses it, and not as if the storage were down."""
+    laboratory.steps.identity = replace(WRITER, claims={"groups": ["guests"]})
+
+    with pytest.raises(S3Error) as refused:
+        await laboratory.ask("GET", "/")
+
+    assert (refused.value.status, refused.value.code) == (403, "AccessDenied")
