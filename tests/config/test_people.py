@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.config.people import Provider, SessionSettings
+from gateway.config.people import Provider, ServiceAccount, SessionSettings
 from gateway.config.section import REMEMBERED
 from gateway.identity import Secret
 
@@ -69,3 +69,20 @@ def test_oid_13_what_a_sign_in_sets_itself_cannot_be_configured(name: str):
     """Nor how the answer comes back."""
     with pytest.raises(ValidationError, match="sign-in's own"):
         Provider(name="x", issuer="https://i", client_id="c", parameters={name: "mine"})
+
+
+@pytest.mark.parametrize(
+    ("key_id", "refused"),
+    [("a-1_b.c:d@e", False), ("k" * 128, False), ("ab", True), ("k" * 129, True), ("a/b", True), ("Schlüssel", True), ("key\n", True)],
+)  # fmt: skip
+def test_an_access_key_id_is_what_a_credential_can_hold(key_id: str, refused: bool):
+    """ASCII, without the slash that parts a Credential."""
+    wrong = set()
+    try:
+        ServiceAccount(
+            name="x", access_key_id=key_id, secret_access_key=Secret("0123456789abcdef" * 2)
+        )
+    except ValidationError as problems:
+        wrong = {error["loc"] for error in problems.errors()}
+
+    assert wrong == ({("access_key_id",)} if refused else set())
