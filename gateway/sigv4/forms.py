@@ -27,7 +27,7 @@ from gateway.sigv4.sign import ALGORITHM, SigningKeys
 from gateway.sigv4.verify import MAX_SKEW, believed
 
 _REQUIRED = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
-_MALFORMED = errors.AUTHORIZATION_QUERY_PARAMETERS_ERROR
+_MALFORMED = errors.INVALID_ARGUMENT
 
 
 def claimed_form(head: RequestHead, fields: Mapping[str, str]) -> Claimed:
@@ -35,7 +35,7 @@ def claimed_form(head: RequestHead, fields: Mapping[str, str]) -> Claimed:
     The proof that a form offers, by fields in lower case.
 
     Raises S3Error: AccessDenied where there is none, InvalidRequest for a second proof or another
-    version, AuthorizationQueryParametersError for what is malformed.
+    version, InvalidArgument for what is malformed.
     """
     if "authorization" in head.headers:  # SIG-2
         raise S3Error(

@@ -39,7 +39,7 @@ AWS_FIELDS = {
 }
 AWS_NOW = datetime(2015, 12, 29, 12, 0, tzinfo=UTC)
 HEAD = RequestHead(method="POST", target="/bucket", headers=Headers([("host", "h")]))
-MALFORMED = (400, "AuthorizationQueryParametersError")
+MALFORMED = (400, "InvalidArgument")
 
 
 def claim(fields: dict[str, str], **changed: str) -> Claimed:
