@@ -115,7 +115,8 @@ costs caches: the ratio to nginx says more than the microseconds.
 
 Every request of the gateway is authenticated, judged, signed anew and audited; nginx only passes it on.
 wrk keeps 16 connections busy with one request that was signed once. The upstream is nginx with files;
-the lists come from a program that knows one answer.
+the lists come from a program that knows one answer. What starts is an installed gateway, whose modules
+were compiled before.
 
 {_sizing(rows)}
 ## Where the time goes

@@ -24,6 +24,8 @@ ENVIRONMENT = {
     "BENCH_SESSION_KEY": SESSION_KEY,
     "BENCH_SECRET": SECRET,
     "BENCH_UPSTREAM_SECRET": "upstream-secret",
+    # As where it is installed: modules are compiled once, not at each start, whatever the shell says.
+    "PYTHONDONTWRITEBYTECODE": "",
 }
 SMALL = 1024
 BIG = 256 * 1024 * 1024
