@@ -22,7 +22,7 @@ from gateway.observe.metrics import STATE_ERRORS
 from gateway.state import StateStore
 
 BELIEVED = 1.0  # seconds that a "not revoked" counts in this process
-KNOWN = 100_000  # proofs judged lately; each about 300 bytes
+KNOWN = 100_000  # proofs judged lately; each about 520 bytes
 DENIED_SECONDS = 60.0  # a "revoked" is asked for again so seldom
 _NOT_OURS = frozenset({ANONYMOUS_ISSUER, SERVICE_ISSUER})
 
