@@ -15,8 +15,7 @@ help: ## this list
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
-	@echo "Python: $(PYTHON) (another: make clean, then make PYTHON=…)"
-	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || { echo "Python: $(PYTHON) (another: make clean, then make PYTHON=…)"; $(PYTHON) -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e '.[demo,redis,checksums,otel,test]'
 	@touch $(STAMP)
