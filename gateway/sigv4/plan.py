@@ -19,6 +19,9 @@ DECODED_LENGTH = "x-amz-decoded-content-length"
 TRAILER = "x-amz-trailer"
 SDK_ALGORITHM = "x-amz-sdk-checksum-algorithm"
 
+_CEPH_KNOWS = frozenset({"crc32", "crc32c", "crc64nvme", "sha1", "sha256", "sha512"})
+"""What Ceph 20 compares; MD5 and the XXHASHes are `400 InvalidArgument` where they are named."""
+
 
 class Plan(Record, frozen=True, kw_only=True):
     """How a body goes upstream: decided before it is read, so that the head can be signed."""
@@ -43,10 +46,13 @@ NO_EDITS = HeaderEdits()
 
 
 def named_algorithm(headers: Headers, announced: tuple[str, ...]) -> Pairs:
-    """CHK-14: Ceph compares and stores a trailing checksum only where this header names it."""
+    """
+    CHK-14: Ceph compares and stores a trailing checksum only where this header names it, and
+    refuses an upload for a name that it does not know.
+    """
     if SDK_ALGORITHM in headers:
         return ()
-    algorithms = [name for name in map(algorithm_of, announced) if name is not None]
+    algorithms = [name for name in map(algorithm_of, announced) if name in _CEPH_KNOWS]
     return ((SDK_ALGORITHM, algorithms[0].upper()),) if algorithms else ()
 
 

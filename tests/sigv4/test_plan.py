@@ -18,10 +18,12 @@ CRC = "x-amz-checksum-crc32"
         ([], ("x-amz-meta-a",), None),
         ([], (), None),
         ([("x-amz-sdk-checksum-algorithm", "SHA1")], (CRC,), None),
+        ([], ("x-amz-checksum-xxhash64",), None),
+        ([], ("x-amz-checksum-md5", "x-amz-checksum-sha512"), "SHA512"),
     ],
 )
 def test_chk_14_a_trailing_checksum_is_named(headers, announced, named):
-    """Where the client left the name out; else Ceph neither compares nor stores it."""
+    """Where the client left the name out, and Ceph knows it: an unknown one it refuses."""
     pairs = named_algorithm(Headers(headers), announced)
 
     assert dict(pairs).get("x-amz-sdk-checksum-algorithm") == named
