@@ -142,6 +142,9 @@ UPSTREAM_AWAY = reason("upstream-away", "The storage does not answer.", Acts.OPE
 UPSTREAM_CREDENTIALS = reason(
     "upstream-credentials", "Credentials for the storage could not be had.", Acts.OPERATOR
 )
+UPSTREAM_SIGNATURE = reason(
+    "upstream-signature", "The storage did not accept the gateway's signature.", Acts.OPERATOR
+)
 CREDENTIALS_NEED_TOKEN = reason(
     "credentials-need-token",
     "This grant uses your own sign-in token at the storage, which this kind of key does not hold.",

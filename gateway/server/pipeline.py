@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.caches import Cache
 from gateway.errors import (
-    UPSTREAM_CREDENTIALS,
+    UPSTREAM_SIGNATURE,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeout,
@@ -270,12 +270,12 @@ class Pipeline:
             # They speak of our signature: new credentials, and once more where nothing was taken.
             self._sources.invalidate(ruling.grant, ruling.proof)
             if not sending.repeatable:
-                raise UpstreamUnavailable(str(stale), why=UPSTREAM_CREDENTIALS) from stale
+                raise UpstreamUnavailable(str(stale), why=UPSTREAM_SIGNATURE) from stale
         credentials = await self._sources.get(ruling.grant, ruling.proof, ex.now)
         try:
             return await self._send(sending, credentials, upstream, view, ex)
         except RenewCredentials as stale:
-            raise UpstreamUnavailable(str(stale), why=UPSTREAM_CREDENTIALS) from stale
+            raise UpstreamUnavailable(str(stale), why=UPSTREAM_SIGNATURE) from stale
 
     async def signed(self, ruling: Ruling, ex: Exchange) -> tuple[Outbound, Upstream]:
         """The signed head of a ruling's request, for a proxy that moves the bytes by itself."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.config.load import load
-from gateway.errors import UpstreamUnavailable
+from gateway.errors import UPSTREAM_SIGNATURE, UpstreamUnavailable
 from gateway.identity import Credentials, Identity, Method, Proof, Secret
 from gateway.message import Answer, Body, BytesBody, Headers, RequestHead, ResponseHead
 from gateway.observe.audit import AuditEvent
@@ -223,15 +223,17 @@ async def test_fwd_12_stale_credentials_are_renewed_once(line: Line) -> None:
     again = ["credentials", "sent"]
     assert line.steps.done == ["who", "limits", *again, "invalidated", *again, "released"]
     line.steps.answers += [error("ExpiredToken"), error("ExpiredToken")]
-    with pytest.raises(UpstreamUnavailable):
+    with pytest.raises(UpstreamUnavailable) as caught:
         await line.ask("GET", "/data/k")
+    assert caught.value.reason is UPSTREAM_SIGNATURE  # there were credentials: they did not serve
 
 
 async def test_fwd_12_a_body_that_went_is_not_sent_again(line: Line) -> None:
     """What was taken from the client cannot be taken twice."""
-    line.steps.answers.append(error("ExpiredToken"))
-    with pytest.raises(UpstreamUnavailable):
+    line.steps.answers.append(error("SignatureDoesNotMatch"))
+    with pytest.raises(UpstreamUnavailable) as caught:
         await line.ask("PUT", "/data/k", b"hello")
+    assert caught.value.reason is UPSTREAM_SIGNATURE
     assert line.steps.done.count("sent") == 1
     assert line.steps.done.count("invalidated") == 1
 
