@@ -51,11 +51,14 @@ class Progress:
     done_bytes: int = 0
     skipped: int = 0
     failed: list[Failed] = field(default_factory=list)
+    changes: int = 0
+    """How often something was told anew: who has seen so many waits for more."""
 
     def as_json(self) -> dict[str, Any]:
         told = len(self.failed) if self.state in OVER else FAILED_TOLD
         return {
             "state": self.state,
+            "changes": self.changes,
             "counted": {"objects": self.objects, "bytes": self.bytes, "complete": self.complete},
             "done": {"objects": self.done_objects, "bytes": self.done_bytes},
             "skipped": self.skipped,
@@ -112,6 +115,7 @@ class Job:
 
     def change(self) -> None:
         """Wakes whoever waits for news."""
+        self.progress.changes += 1
         self._changed.set()
         self._changed = asyncio.Event()
 

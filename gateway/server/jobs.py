@@ -43,7 +43,8 @@ ORDER_MAX = 8 * 1024 * 1024  # bytes of an order
 KEPT = timedelta(days=1)  # how long is told what became of a job
 RENEWED = 4.0  # seconds between two records of a running job
 LAPSED = timedelta(seconds=30)  # a record older than this has nobody who runs it
-WAIT_MAX = 30.0  # seconds that a question may wait for a change
+WAIT_MAX = 30  # seconds that a question may wait for a change
+DIGITS_MAX = 12
 
 
 @dataclass(slots=True)
@@ -80,9 +81,9 @@ class Jobs:
                 method="GET",
                 path="/api/jobs/{id}",
                 handler=self.show,
-                summary="How far a job is; with `wait`, as soon as that changed.",
+                summary="How far a job is; with `wait`, as soon as `changes` is no longer what was `seen`.",
                 answer=PROGRESS,
-                query=("wait",),
+                query=("wait", "seen"),
             ),
             Route(
                 method="DELETE",
@@ -115,16 +116,21 @@ class Jobs:
         """GET /api/jobs/{id}."""
         ex = exchange_of(request)
         running, record = await self._found(request)
-        seconds = _seconds(request)
+        seconds = min(_number(request, "wait") or 0, WAIT_MAX)
+        seen = _number(request, "seen")
         if running is not None:
-            if seconds and running.job.progress.state not in OVER:
+            now = running.job.progress
+            if seconds and now.state not in OVER and seen in (None, now.changes):
                 await running.job.changed(seconds)
-            return json_answer(running.job.progress.as_json())
+            return json_answer(now.as_json())
         progress: dict[str, Any] = record["progress"]
         if progress["state"] not in OVER:
             if datetime.fromisoformat(record["at"]) + LAPSED < ex.now:
                 progress["state"] = "interrupted"
-            elif seconds:  # it runs at another replica, which writes this often
+            elif seconds and seen in (
+                None,
+                progress["changes"],
+            ):  # it runs at another replica, which writes this often
                 await asyncio.sleep(min(seconds, RENEWED / 2))
                 _, record = await self._found(request)
                 progress = record.get("progress", progress)
@@ -208,14 +214,14 @@ def _person(proof: Proof | None) -> Proof:
     return proof
 
 
-def _seconds(request: Request) -> float:
-    """`wait`, within bounds. Raises ApiError (400)."""
+def _number(request: Request, asked: str) -> int | None:
+    """A number in the query; None where it is not there. Raises ApiError (400)."""
     for name, value in query_of(request):
-        if name == "wait":
-            if not value.isdecimal() or not value.isascii() or len(value) > 6:
-                raise ApiError(400, "`wait` is a number of seconds.", code="wait")
-            return min(float(value), WAIT_MAX)
-    return 0.0
+        if name == asked:
+            if not value.isdecimal() or not value.isascii() or len(value) > DIGITS_MAX:
+                raise ApiError(400, f"`{asked}` is a number.", code=asked)
+            return int(value)
+    return None
 
 
 def _name(job_id: str) -> str:
@@ -234,6 +240,7 @@ PROGRESS = {
     "type": "object",
     "properties": {
         "state": {"enum": ["counting", "running", *sorted(OVER)]},
+        "changes": {"type": "integer"},
         "counted": _COUNT,
         "done": _COUNT,
         "skipped": {"type": "integer"},

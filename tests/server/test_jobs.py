@@ -254,6 +254,39 @@ async def test_ui_24_cancelling_leaves_no_upload(world, monkeypatch):
     assert b"<Upload>" not in listed.body
 
 
+async def test_ui_23_what_changed_between_two_questions_is_told_at_once(world, monkeypatch):
+    """Or the page would show an old figure for as long as one large part takes."""
+    app, who = world[0].app, world[1]
+    ada = who["ada"]
+    held, go = asyncio.Event(), asyncio.Event()
+
+    async def waits(self):
+        held.set()
+        await go.wait()
+
+    monkeypatch.setattr(transfer._Copy, "whole", waits)
+    await ada.put("home", "one.txt", b"x")
+    started = await ada.ask(
+        "POST",
+        "/api/jobs",
+        json={
+            "operation": "copy",
+            "sources": [{"bucket": "home", "key": "one.txt"}],
+            "destination": {"bucket": "team-data", "prefix": ""},
+        },
+    )
+    job_id = started.json["id"]
+    await asyncio.wait_for(held.wait(), 10)
+    before = (await ada.ask("GET", f"/api/jobs/{job_id}")).json["changes"]
+    app.jobs._running[job_id].job.change()
+
+    async with asyncio.timeout(5):
+        told = await ada.ask("GET", f"/api/jobs/{job_id}?wait=30&seen={before}")
+    assert (told.json["state"], told.json["changes"]) == ("running", before + 1)
+    assert (await ada.ask("GET", f"/api/jobs/{job_id}?seen=-1")).status == 400
+    assert (await ada.ask("DELETE", f"/api/jobs/{job_id}")).status == 204
+
+
 async def test_ui_23_a_job_is_cancelled_from_another_replica(world, monkeypatch):
     """There only the store is shared: the wish is noted, and found within moments."""
     world, who = world

@@ -13,10 +13,10 @@ import { forget, keep, kept } from "./store.js";
 /** @typedef {{bucket: string, key?: string, prefix?: string, only?: string[]}} Source `only`: of a prefix, these keys. */
 /** @typedef {{bucket: string, key: string, code: string, message: string}} Failed */
 /** @typedef {{operation: "copy"|"move"|"rename"|"delete", sources: Source[], destination?: Source, if_exists?: "fail"|"replace"|"skip"|"rename", dry_run?: boolean}} Order */
-/** @typedef {{state: "counting"|"running"|"done"|"failed"|"cancelled"|"interrupted", counted: {objects: number, bytes: number, complete: boolean}, done: {objects: number, bytes: number}, skipped: number, failures: number, failed: Failed[]}} Progress `failures`: how many; `failed` names all of them when the job is over. */
+/** @typedef {{state: "counting"|"running"|"done"|"failed"|"cancelled"|"interrupted", changes: number, counted: {objects: number, bytes: number, complete: boolean}, done: {objects: number, bytes: number}, skipped: number, failures: number, failed: Failed[]}} Progress `failures`: how many; `failed` names all of them when the job is over. */
 
 /** @type {Progress} */
-const NOTHING = { state: "counting", counted: { objects: 0, bytes: 0, complete: false }, done: { objects: 0, bytes: 0 }, skipped: 0, failures: 0, failed: [] };
+const NOTHING = { state: "counting", changes: 0, counted: { objects: 0, bytes: 0, complete: false }, done: { objects: 0, bytes: 0 }, skipped: 0, failures: 0, failed: [] };
 const OVER = new Set(["done", "failed", "cancelled", "interrupted"]);
 
 export class Job {
@@ -77,7 +77,7 @@ async function follow(job) {
   let first = true;
   while (!job.over && !stop.aborted) {
     try {
-      const { body } = await send({ url: `/api/jobs/${encodeURIComponent(job.id)}${first ? "" : "?wait=10"}`, as: "json", signal: stop, quiet: tries > 0 });
+      const { body } = await send({ url: `/api/jobs/${encodeURIComponent(job.id)}${first ? "" : `?wait=10&seen=${job.progress.peek().changes}`}`, as: "json", signal: stop, quiet: tries > 0 });
       tries = 0;
       first = false;
       job.failure.value = null;
