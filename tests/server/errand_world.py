@@ -68,11 +68,15 @@ class Caller:
         )
         return [one["Key"] for one in answer.json["Contents"]]
 
-    async def job(self, **order: Any) -> dict[str, Any]:
-        """A job to its end, as the page follows it."""
+    async def start(self, **order: Any) -> str:
+        """A job begins; its id."""
         started = await self.ask("POST", "/api/jobs", json=order)
         assert started.status == 202, started.body
-        return await self.follow(started.json["id"])
+        return str(started.json["id"])
+
+    async def job(self, **order: Any) -> dict[str, Any]:
+        """A job to its end, as the page follows it."""
+        return await self.follow(await self.start(**order))
 
     async def follow(self, job_id: str) -> dict[str, Any]:
         async with asyncio.timeout(20):

@@ -237,17 +237,12 @@ async def test_ui_24_cancelling_leaves_no_upload(world, monkeypatch):
 
     monkeypatch.setattr(transfer._Copy, "_part_copied", slow)
     await ada.put("home", "big.bin", b"x" * (6 * mib))
-    started = await ada.ask(
-        "POST",
-        "/api/jobs",
-        json={
-            "operation": "copy",
-            "sources": [{"bucket": "home", "key": "big.bin"}],
-            "destination": {"bucket": "team-data", "prefix": ""},
-        },
+    job_id = await ada.start(
+        operation="copy",
+        sources=[{"bucket": "home", "key": "big.bin"}],
+        destination={"bucket": "team-data", "prefix": ""},
     )
     await asyncio.wait_for(began.wait(), 10)
-    job_id = started.json["id"]
     assert (await ada.ask("DELETE", f"/api/jobs/{job_id}")).status == 204
     assert (await ada.follow(job_id))["state"] == "cancelled"
     listed = await ada.ask("GET", "/team-data?uploads")
@@ -266,16 +261,11 @@ async def test_ui_23_what_changed_between_two_questions_is_told_at_once(world, m
 
     monkeypatch.setattr(transfer._Copy, "whole", waits)
     await ada.put("home", "one.txt", b"x")
-    started = await ada.ask(
-        "POST",
-        "/api/jobs",
-        json={
-            "operation": "copy",
-            "sources": [{"bucket": "home", "key": "one.txt"}],
-            "destination": {"bucket": "team-data", "prefix": ""},
-        },
+    job_id = await ada.start(
+        operation="copy",
+        sources=[{"bucket": "home", "key": "one.txt"}],
+        destination={"bucket": "team-data", "prefix": ""},
     )
-    job_id = started.json["id"]
     await asyncio.wait_for(held.wait(), 10)
     before = (await ada.ask("GET", f"/api/jobs/{job_id}")).json["changes"]
     app.jobs._running[job_id].job.change()
@@ -380,16 +370,12 @@ async def test_s3_13_signing_out_ends_a_job(world, monkeypatch):
         return await real(self)
 
     monkeypatch.setattr(transfer._Copy, "whole", waits)
-    started = await ada.ask(
-        "POST",
-        "/api/jobs",
-        json={
-            "operation": "move",
-            "sources": [{"bucket": "home", "prefix": "j/"}],
-            "destination": {"bucket": "team-data", "prefix": ""},
-        },
+    job_id = await ada.start(
+        operation="move",
+        sources=[{"bucket": "home", "prefix": "j/"}],
+        destination={"bucket": "team-data", "prefix": ""},
     )
-    running = world.app.jobs._running[started.json["id"]]
+    running = world.app.jobs._running[job_id]
     await asyncio.wait_for(held.wait(), 10)
     assert (await ada.ask("DELETE", "/api/session")).status == 200
     go.set()
