@@ -3,7 +3,8 @@ What every request makes, as structs of msgspec: frozen, and made in C.
 
 A request makes some twenty of them. The `__init__` of a frozen dataclass calls
 `object.__setattr__` for each field, and takes ten times as long. What is made once, or
-seldom, stays a dataclass.
+seldom, stays a dataclass. `replace` is here for them: that of `dataclasses` raises TypeError,
+which the type checker does not see.
 """
 
 from __future__ import annotations
