@@ -29,7 +29,6 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
 EMPTY_HASH = hashlib.sha256(b"").hexdigest()
 UNSIGNED = "UNSIGNED-PAYLOAD"
-BLANKS = (" ", "\t")
 
 HEADER_LINE = "%s:%s\n".__mod__
 """A line of the canonical request from the pair (name, value)."""
